@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""One wake of a node: sense -> trigger -> (think -> decide) -> (report) -> commit -> sleep.
+
+    from torpor.node import main
+    main()                       # reads node.bin in the working folder; on a chip it never returns
+
+`Node.step()` is one wake and is restartable: all that must outlive deep sleep is one payload, committed each
+time. What matters only once a trigger fires or a frame is due (dsp, nn, decision, radio) is imported then:
+most wakes end before.
+"""
+
+import struct
+
+from . import config
+from .energy.ledger import BOOT, FLASH, RADIO, SENSE, TRIGGER, Ledger
+from .errors import ConfigError, NodeError, SensorError, StoreError
+from .hal import PIN, TIMER, load
+from .schedule import Schedule
+from .sense.ring import Ring
+from .store.slots import Slots
+
+NODE, SOURCE, TRIGGERS, FEATURES, MODEL, DECISION, REPORT, FIELDS, ENERGY = range(1, 10)  # tags of node.bin
+
+# layout of the configuration, wakes, inferences, sensor failures, faults, wakes since checkpoint, quiet wakes
+_HEAD = "<HIIHHHB"
+_HEAD_BYTES = 17
+_MOST = 0xFFFF
+
+
+def part(kind):
+    """Import torpor.sense.<kind>. Raises ConfigError where the bundle has no such module."""
+    try:
+        return __import__("torpor.sense." + kind, None, None, ("create",))
+    except ImportError:
+        raise ConfigError(kind)
+
+
+class Node:
+    """records, layout: what config.load returned; hal: the chip; folder: where the model image lies."""
+
+    def __init__(self, records, layout, hal, folder=""):
+        self.records = records
+        self.hal = hal
+        self.folder = folder
+        self.wake_every_s, self.utc_offset_s, rows, _, self._checkpoint_every = records[NODE][0][1]
+        kind, args = records[SOURCE][0]
+        self.source = part(kind).create(args, hal)
+        self.ring = Ring(rows, self.source.channels)
+        self._row = self.ring.row()
+        self._triggers = tuple([part(kind).create(args) for kind, args in records.get(TRIGGERS, ())])
+        self.schedule = Schedule(records[REPORT][0][1][0] if REPORT in records else 0)
+        self.ledger = Ledger(records[ENERGY][0][1])
+        self.wakes = self.inferences = self.sensor_failures = self.faults = 0
+        self.score = None  # of this wake, None when nothing was scored
+        self.decision = self._thinker = self._reporter = self._flash = None
+        self._since_checkpoint = self._quiet = 0
+        self._layout = layout
+        self._parts = (self.ring,) + self._triggers + (self.schedule, self.ledger)
+        size = _HEAD_BYTES
+        for p in self._parts:
+            size += p.STATE_BYTES
+        self._decision_at = size
+        if DECISION in records:
+            size += 7 + 2 * records[DECISION][0][1][3]  # Decision.STATE_BYTES, without importing it
+        self.payload = bytearray(size)
+        self._retained = None
+        self.restored = self._restore()
+
+    def _restore(self):
+        """Take up the newest state of this configuration: retained memory, else flash. False: starts afresh."""
+        if self.hal.retained:
+            try:
+                self._retained = Slots(self.hal.retained, len(self.payload))
+            except StoreError:
+                pass  # too small a chip: every commit goes to flash
+        if self._retained and self._retained.load_into(self.payload) and self._ours():
+            self.schedule.warm = self.hal.wake_reason() in (TIMER, PIN)
+        elif not (self._files().load_into(self.payload) and self._ours()):
+            for i in range(len(self.payload)):
+                self.payload[i] = 0
+            return False
+        values = struct.unpack_from(_HEAD, self.payload, 0)
+        _, self.wakes, self.inferences, self.sensor_failures, self.faults, self._since_checkpoint, self._quiet = values
+        at = _HEAD_BYTES
+        for p in self._parts:
+            at = p.load_from(self.payload, at)
+        return True
+
+    def _ours(self):
+        return self.payload[0] | self.payload[1] << 8 == self._layout
+
+    def _files(self):
+        if self._flash is None:
+            from .store.files import FileSlots
+
+            self._flash = FileSlots(self.hal.flash_dir + "/state", len(self.payload))
+        return self._flash
+
+    def step(self):
+        """One wake. Returns the seconds to sleep, to the next multiple of wake_every_s of the clock."""
+        now_s = self.hal.now_s()
+        self.wakes += 1
+        self.ledger.spend(BOOT)
+        event = 0
+        fired = self.sense()
+        if fired is not None and DECISION in self.records:
+            event = self._decide(fired, now_s)
+        if self.schedule.due(now_s, event):
+            self._report(now_s)
+        seconds = self.wake_every_s - now_s % self.wake_every_s
+        self.ledger.sleep(seconds)
+        self._commit()
+        return seconds
+
+    def sense(self):
+        """Sample and ask the triggers. Returns whether one fired (always, where a node has none), None when
+        the sensor failed."""
+        self.ledger.spend(SENSE)
+        try:
+            self.source.read_into(self._row)
+        except SensorError:
+            self.sensor_failures = min(self.sensor_failures + 1, _MOST)
+            return None
+        self.ring.push(self._row)
+        self.ledger.spend(TRIGGER)
+        fired = not self._triggers
+        for t in self._triggers:
+            if t.fired(self.ring):  # each is asked: a trigger may have state to keep
+                fired = True
+        return fired
+
+    def _decide(self, fired, now_s):
+        """Score and decide. Quiet wakes without an alarm are only counted, and caught up with at the next
+        score, so that they need not import the decision."""
+        self.score = None
+        if not fired:
+            if self.alarm():
+                return self._decision().quiet(now_s)
+            self._quiet = min(self._quiet + 1, 255)
+            return 0
+        try:
+            if self._thinker is None:
+                from .think import Thinker
+
+                self._thinker = Thinker(self)
+            self.score = self._thinker.score(now_s)
+        except (NodeError, OSError, MemoryError):
+            self._fault()  # a bad image must not silence the heartbeats
+        if self.score is None:
+            return 0
+        decision = self._decision()
+        while self._quiet:
+            self._quiet -= 1
+            decision.quiet(now_s)
+        return decision.update(self.score, now_s)
+
+    def _decision(self):
+        if self.decision is None:
+            from .decision import Decision
+
+            self.decision = Decision(self.records[DECISION][0][1])
+            self.decision.load_from(self.payload, self._decision_at)
+        return self.decision
+
+    def alarm(self):
+        """1 while the alarm is on, else 0, None for a node that decides nothing."""
+        if DECISION not in self.records:
+            return None
+        return self.decision.active + 0 if self.decision else self.payload[self._decision_at]
+
+    def _report(self, now_s):
+        self.ledger.spend(RADIO)
+        try:
+            if self._reporter is None:
+                from .radio.reporter import create
+
+                self._reporter = create(self.records[REPORT][0], self.records.get(FIELDS, ()), self.hal, self.schedule)
+            battery_mv = self.hal.battery_mv()
+            if self._reporter.report(now_s, self.ring, self.score, self.alarm(), battery_mv, self._retain):
+                for t in self._triggers:
+                    t.reported(self.ring)
+        except (NodeError, OSError, ImportError, MemoryError):
+            self.schedule.failed()
+            self._fault()
+
+    def _fault(self):
+        self.faults = min(self.faults + 1, _MOST)
+
+    def _save(self):
+        struct.pack_into(
+            _HEAD, self.payload, 0, self._layout, self.wakes, self.inferences, self.sensor_failures, self.faults,
+            self._since_checkpoint, self._quiet,
+        )  # fmt: skip
+        at = _HEAD_BYTES
+        for p in self._parts:
+            at = p.save_into(self.payload, at)
+        if self.decision:
+            self.decision.save_into(self.payload, at)
+
+    def _retain(self):
+        self._save()
+        if self._retained:
+            self._retained.commit(self.payload)
+
+    def _commit(self):
+        """To retained memory at each wake, to flash at checkpoints, or at each wake where that is all."""
+        self._since_checkpoint += 1
+        checkpoint = not self._retained or self._since_checkpoint >= self._checkpoint_every
+        if checkpoint:
+            self._since_checkpoint = 0
+            self.ledger.spend(FLASH)
+        self._retain()
+        if checkpoint:
+            try:
+                self._files().commit(self.payload)
+            except (OSError, StoreError):
+                self._fault()  # a full or write-protected flash; retained memory still has it
+
+    def counters(self):
+        """Return what the node counted over its life, by name."""
+        return {
+            "wakes": self.wakes,
+            "inferences": self.inferences,
+            "uplinks": self.schedule.uplinks,
+            "failed_uplinks": self.schedule.failures,
+            "sensor_failures": self.sensor_failures,
+            "faults": self.faults,
+        }
+
+    def run(self):
+        """Step and sleep for ever; hal.sleep returns only where the chip keeps its RAM."""
+        while True:
+            self.hal.sleep(self.step())
+
+
+def boot(folder=""):
+    """Build the node that node.bin in `folder` describes. Raises ConfigError."""
+    at = folder + "/" if folder else ""
+    records, layout = config.load(at + "node.bin")
+    return Node(records, layout, load(records[NODE][0][0]), at)
+
+
+def main():
+    boot().run()
