@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""A node's folder, checked and compiled: what check, build, deploy and run all begin with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import config
+from .boards import Board
+from .compiler import Compiled, compile_file
+from .errors import CompileError, ConfigError
+
+
+@dataclass(frozen=True)
+class Project:
+    """spec is the checked configuration; compiled is None for a node without a model."""
+
+    folder: Path
+    spec: config.NodeSpec
+    compiled: Compiled | None
+
+    @property
+    def model_report(self) -> dict[str, Any] | None:
+        return self.compiled.report if self.compiled else None
+
+    def node_bin(self) -> bytes:
+        return self.spec.encode(self.model_report)
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-able: what `torpor check --json` prints."""
+        s = self.spec
+        return {
+            "ok": True,
+            "name": s.name,
+            "board": s.board.name,
+            "runtime": s.runtime,
+            "link": s.link,
+            "encrypt": s.encrypt,
+            "fields": list(s.fields),
+            "state_bytes": s.state_bytes,
+            "model": self.model_report,
+        }
+
+
+def prepare(folder: Path, on: str | None = None) -> Project:
+    """Check a node wholly: configuration, model, and whether one fits the other and the board.
+
+    Raises ConfigError with every problem found.
+    """
+    spec = config.load(folder, on)
+    if spec.model_path is None:
+        return Project(folder, spec, None)
+    try:
+        compiled = compile_file(spec.model_path)
+    except CompileError as e:
+        raise ConfigError([f"{folder / 'node.toml'}: model.file: {e}"]) from None
+    problems = spec.check_model(compiled.report)
+    if problems:
+        raise ConfigError(problems)
+    return Project(folder, spec, compiled)
+
+
+def fit(report: Mapping[str, Any], board: Board) -> list[dict[str, Any]]:
+    """Return what does not fit: a list of {region, need_bytes, have_bytes}, empty when all does.
+
+    The image lies in the file system; the reference and ulab kernels load the weights once, so the heap
+    holds them beside the arena.
+    """
+    problems = []
+    flash, heap = board.filesystem_bytes(), board.heap_bytes()
+    ram = report["peak_ram_bytes"] + report["weights_bytes"]
+    for region, need, have in (("file system", report["flash_bytes"], flash), ("heap", ram, heap)):
+        if need > have:
+            problems.append({"region": region, "need_bytes": need, "have_bytes": have})
+    return problems

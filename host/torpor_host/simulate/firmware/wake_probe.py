@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Runs in MicroPython: wake a node once up to its first trigger decision and print what that took.
+
+    micropython wake_probe.py BUNDLE WORLD
+"""
+
+import gc
+import sys
+
+bundle, world = sys.argv[1], sys.argv[2]
+sys.path[:] = [bundle]
+
+
+class _Chip:
+    pass
+
+
+_Chip.world = world
+_Chip.flash = world
+_Chip.restart = False
+_Chip.mac = b"\xc2TORPO"
+_Chip.battery_mv = 3000
+_Chip.retained_bytes = 2048
+_Chip.radio_fails = None
+sys.modules["virtual_chip"] = _Chip
+
+gc.collect()
+before = gc.mem_alloc()
+from torpor.node import boot  # noqa: E402
+
+node = boot(bundle)
+fired = node.sense()
+gc.collect()
+print("heap", gc.mem_alloc() - before)
+for name in sorted(sys.modules):
+    if name.split(".")[0] in ("torpor", "drivers"):
+        print("module", name)

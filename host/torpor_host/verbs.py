@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""What each verb of `torpor` does: call one library function, print what it returned."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import boards as board_files
+from . import config, show
+from .errors import FitError, TorporError, UsageError
+from .progress import bar
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def check(args: argparse.Namespace) -> int:
+    from .project import prepare
+
+    project = prepare(args.dir, args.on)
+    if args.json:
+        _print_json(project.summary())
+    else:
+        print(show.project(project))
+    return 0
+
+
+def new(args: argparse.Namespace) -> int:
+    from . import newnode
+
+    folder = args.parent / args.name
+    newnode.create(args.name, args.board, folder)
+    print(f"{folder}/node.toml written; next: torpor check {folder}")
+    return 0
+
+
+def boards(args: argparse.Namespace) -> int:
+    if args.name:
+        board = board_files.load(args.name)
+        if args.json:
+            _print_json(board.model_dump(mode="json"))
+        else:
+            print(board_files.describe(board))
+        return 0
+    rows = board_files.as_rows()
+    if args.json:
+        _print_json(rows)
+    else:
+        print(show.table(rows))
+    return 0
+
+
+def compile_(args: argparse.Namespace) -> int:
+    from .compiler import compile_file
+    from .project import fit
+
+    compiled = compile_file(args.model)
+    report = dict(compiled.report)
+    chosen = [args.board] if args.board else board_files.names()
+    report["fits"] = {name: fit(compiled.report, board_files.load(name)) for name in chosen}
+    if args.board and report["fits"][args.board]:
+        problem = report["fits"][args.board][0]
+        raise FitError(
+            f"{args.model} on {args.board}: {problem['region']}", problem["need_bytes"], problem["have_bytes"],
+            "use a smaller model or another board (torpor boards)",
+        )
+    write_whole(args.output, compiled.image)
+    if args.json:
+        _print_json(report)
+    else:
+        print(show.compiled(report, args.output))
+    return 0
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a failure leaves the old one. Raises TorporError with the system's reason."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise TorporError(f"{path}: {e.strerror}", "give a path that can be written") from None
+
+
+def infer(args: argparse.Namespace) -> int:
+    from . import infer as engine
+    from .compiler import image
+
+    data = image.load_bytes(args.image)
+    x = engine.load_npy(args.input)
+    with bar("infer", len(x), "inputs") as update:
+        y = engine.run(data, x, kernels=args.kernels, on=args.on, progress=update)
+    engine.save_npy(args.output, y)
+    result = {"shape": list(y.shape), "dtype": str(y.dtype), "kernels": args.kernels, "on": args.on}
+    if args.json:
+        _print_json(result)
+    else:
+        print(f"{args.output}: {result['dtype']} {result['shape']} with {args.kernels} kernels on {args.on}")
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    if args.wake:
+        from .simulate.wake import wake_path
+
+        path = wake_path(args.path)
+        if args.json:
+            _print_json(path)
+        else:
+            print(show.wake(path))
+        return 0
+    if args.path.is_dir():
+        from .deploy import bundle
+
+        manifest = bundle.read(args.path)
+        if args.json:
+            _print_json(manifest.as_dict())
+        else:
+            print(show.manifest(manifest))
+        return 0
+    from .compiler import image
+
+    info = image.read(image.load_bytes(args.path), str(args.path))
+    if args.json:
+        _print_json(image.as_dict(info))
+    else:
+        print(image.describe(info))
+    return 0
+
+
+def build(args: argparse.Namespace) -> int:
+    from .deploy import bundle
+    from .project import prepare
+
+    project = prepare(args.dir, args.on)
+    manifest = bundle.build(project.spec, project.compiled, args.output)
+    if args.json:
+        _print_json(manifest.as_dict())
+    else:
+        print(show.manifest(manifest))
+    return 0
+
+
+def deploy(args: argparse.Namespace) -> int:
+    from .deployment import deploy_node
+
+    result = deploy_node(args.dir, args.port, args.on, quiet=args.json)
+    if args.json:
+        _print_json(result.as_dict())
+    else:
+        print(show.deployed(result, args.port))
+    return 0
+
+
+def collect(args: argparse.Namespace) -> int:
+    from .collect import run as collect_run
+    from .units import parse
+
+    seconds = parse(args.duration, "duration") if args.duration else None
+
+    def on_frame(frame: Any) -> None:
+        if not args.json:
+            print(show.frame(frame), flush=True)
+
+    summary = collect_run(args.source, args.db, follow=args.follow, for_s=seconds, on_frame=on_frame)
+    if args.json:
+        _print_json(summary)
+    else:
+        _say(f"{summary['frames']} frames into {args.db}")
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    from .lifecycle import run_virtual
+    from .units import parse
+
+    seconds = int(parse(args.duration, "duration"))
+    if seconds <= 0:
+        raise UsageError(f"--for {args.duration}: nothing to run", "give a duration such as 365d")
+    summary = run_virtual(
+        args.dir, seconds, trace=args.trace, out=args.out, restart=args.restart, say=_say, quiet=args.json
+    )
+    if args.json:
+        _print_json(summary)
+    else:
+        print(show.summary(summary))
+    return 0
