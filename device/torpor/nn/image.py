@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""Reader and checker of model images (.tpm); the format is in docs/architecture.md.
+
+Everything a kernel will touch is checked here or in the kernels' `bind`, once, before anything runs: a bad
+image raises ImageError(what, offset) and nothing else. Weights are loaded operator by operator, so that no
+block of the whole model's size is needed from a fragmented heap.
+"""
+
+import struct
+from array import array
+
+from ..compat import const, crc32
+from ..errors import ImageError
+
+VERSION = 1
+INT8 = 1
+FLOAT32 = 4
+_HEADER = const(48)
+_TENSOR = const(36)
+_CHUNK = const(256)
+RAM_LIMIT = 1 << 24  # arena and scratch each; a damaged size must not ask for gigabytes
+
+
+class Image:
+    """An open image. `stream` has seek() and readinto(): a file, or io.BytesIO.
+
+    `.inputs`, `.outputs`: (dtype, arena offset, bytes, scale, zero point, shape) per tensor, in graph order.
+    `.ram_bytes`: arena and scratch together. `.macs`: multiplications per run.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+        self.at = 0  # where in the file the record under check lies, for messages
+        head = bytearray(_HEADER)
+        self._fill(0, head, _HEADER, "header")
+        (magic, version, flags, self.length, crc, arena, scratch, tensors, self._operators, self._weights,
+         n_tensors, self._count, self.macs, spare) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
+        if magic != b"TPM\x1a":
+            raise ImageError("magic", 0)
+        if version != VERSION:
+            raise ImageError("version", 4)
+        self._check_crc(crc, head)
+        if flags or spare:
+            raise ImageError("flags", 6)
+        if arena > RAM_LIMIT or scratch > RAM_LIMIT:
+            raise ImageError("arena", 16)
+        self.arena_bytes = arena
+        self.ram_bytes = arena + scratch
+        if not (_HEADER <= tensors and tensors + n_tensors * _TENSOR <= self._operators):
+            raise ImageError("tensors", 24)
+        if not (self._operators <= self._weights <= self.length) or self._weights & 15:
+            raise ImageError("weights", 32)
+        self.inputs = []
+        self.outputs = []
+        for i in range(n_tensors):
+            self._tensor(tensors + i * _TENSOR)
+        if not self.inputs or not self.outputs:
+            raise ImageError("tensors", tensors)
+
+    def _fill(self, offset, buffer, size, what):
+        self._stream.seek(offset)
+        if self._stream.readinto(buffer) != size:
+            raise ImageError(what, offset)
+
+    def _check_crc(self, expected, head):
+        """CRC-32 over everything behind its own field; the file must end where the header says."""
+        crc = crc32(memoryview(head)[16:])
+        left = self.length - _HEADER
+        if left < 0:
+            raise ImageError("length", 8)
+        buffer = bytearray(_CHUNK)
+        view = memoryview(buffer)
+        while left > 0:
+            want = view if left >= _CHUNK else view[:left]
+            got = self._stream.readinto(want)
+            if not got:
+                raise ImageError("length", 8)
+            crc = crc32(want[:got], crc)
+            left -= got
+        if self._stream.readinto(buffer):
+            raise ImageError("length", 8)
+        if crc != expected:
+            raise ImageError("crc", 12)
+
+    def _tensor(self, at):
+        self.at = at
+        raw = bytearray(_TENSOR)
+        self._fill(at, raw, _TENSOR, "tensor")
+        dtype, rank, role, _, offset, zero, size, scale, d0, d1, d2, d3 = struct.unpack("<BBBBiiIf4i", raw)
+        if role == 0:
+            return
+        self.need(role <= 2 and rank <= 4 and dtype in (INT8, FLOAT32), "tensor")
+        shape = (d0, d1, d2, d3)[:rank]
+        count = 4 if dtype == FLOAT32 else 1
+        for d in shape:
+            self.need(0 < d <= RAM_LIMIT, "shape")
+            count *= d
+        self.need(count == size and not (dtype == FLOAT32 and offset & 3), "tensor")
+        self.ram(offset, size)
+        self.need(-128 <= zero <= 127, "zero point")
+        (self.inputs if role == 1 else self.outputs).append((dtype, offset, size, scale, zero, shape))
+
+    def operators(self):
+        """Yield (code, args) per record, in order of execution; `.at` follows for messages."""
+        at = self._operators
+        head = bytearray(4)
+        for _ in range(self._count):
+            self.at = at
+            self.need(at + 4 <= self._weights, "operator")
+            self._fill(at, head, 4, "operator")
+            code, n = struct.unpack("<HH", head)
+            self.need(at + 4 + 4 * n <= self._weights, "operator")
+            raw = bytearray(4 * n)
+            if n:
+                self._fill(at + 4, raw, 4 * n, "operator")
+            yield code, struct.unpack("<%di" % n, raw)
+            at += 4 + 4 * n
+
+    def need(self, good, what):
+        if not good:
+            raise ImageError(what, self.at)
+
+    def take(self, args, count):
+        """Return `args` if there are `count` of them."""
+        self.need(len(args) == count, "arguments")
+        return args
+
+    def sizes(self, *dims):
+        """Each of `dims` must be a length or a stride: positive, and no larger than any memory."""
+        for d in dims:
+            self.need(0 < d <= RAM_LIMIT, "size")
+
+    def ram(self, offset, size):
+        """Bytes offset..offset+size of arena and scratch must exist."""
+        self.need(0 <= offset and 0 < size and offset + size <= self.ram_bytes, "arena offset")
+
+    def clip(self, low, high):
+        self.need(-128 <= low <= high <= 127, "activation range")
+
+    def _load(self, kind, size, offset, count):
+        start = self._weights + offset
+        self.need(offset >= 0 and count > 0 and start + count * size <= self.length, "weight offset")
+        values = array(kind, bytes(count * size))
+        self._fill(start, values, count * size, "weights")
+        return values
+
+    def int8(self, offset, count):
+        """Return array('b') of `count` weights, `offset` bytes into the weights."""
+        return self._load("b", 1, offset, count)
+
+    def int32(self, offset, count):
+        """Return array('i') of `count` int32, `offset` bytes into the weights."""
+        return self._load("i", 4, offset, count)
+
+    def shifts(self, offset, count):
+        """As int32(); each must be a shift: -31..30."""
+        values = self.int32(offset, count)
+        for v in values:
+            self.shift(v)
+        return values
+
+    def shift(self, value):
+        self.need(-31 <= value <= 30, "shift")

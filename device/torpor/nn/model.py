@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""A model image made ready to run.
+
+    from torpor.nn.model import load
+    model = load("frost.tpm")
+    model.input[0] = -12
+    model.run()
+    print(model.output[0] - model.output_zero_point)
+"""
+
+import gc
+import io
+from array import array
+
+from ..errors import ImageError
+from .image import FLOAT32, Image
+
+
+def load(path, kernels=None):
+    """Return the Model in file `path`. Raises OSError (no such file), ImageError, ImportError (no ulab)."""
+    with open(path, "rb") as f:
+        return Model(f, kernels)
+
+
+class Model:
+    """`data`: the image as bytes, or an open binary file, which is read now and not needed later.
+
+    kernels: "reference", "ulab", or None for ulab where the firmware has it, else reference; `.kernels` says
+    which. `.input`, `.output` are views of the first input and output tensor, flat, row-major: int8 as a
+    memoryview of signed bytes, float32 as a FloatView; `.inputs`, `.outputs` all of them. Write all of the
+    input before each run(): its memory is used again once it has been read. run() allocates nothing with
+    the reference kernels where integers of 62 bits are no heap objects.
+    Raises ImageError(what, offset) for an image that is bad or does not fit the memory.
+    """
+
+    def __init__(self, data, kernels=None):
+        bind = None
+        if kernels != "reference":
+            try:
+                from .ulab_kernels import bind
+            except ImportError:
+                if kernels is not None:
+                    raise
+        self.kernels = "ulab" if bind else "reference"
+        if kernels is not None and kernels != self.kernels:
+            raise ValueError("kernels")
+        if not bind:
+            from .reference import bind
+        image = Image(data if hasattr(data, "readinto") else io.BytesIO(data))
+        gc.collect()
+        try:
+            self._steps = self._bind(image, bind)
+        except MemoryError:
+            raise ImageError("memory", image.at)
+        self.macs = image.macs
+        _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
+        _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]
+
+    def _bind(self, image, bind):
+        arena = array("b", bytes(image.ram_bytes))
+        view = memoryview(arena)
+        self.inputs = tuple([_view(view, t) for t in image.inputs])
+        self.outputs = tuple([_view(view, t) for t in image.outputs])
+        self.input = self.inputs[0]
+        self.output = self.outputs[0]
+        return [bind(code, args, image, arena) for code, args in image.operators()]
+
+    def run(self):
+        """Compute the outputs from the inputs."""
+        for kernel, args in self._steps:
+            kernel(args)
+
+
+def _view(arena, tensor):
+    dtype, offset, size, _, _, _ = tensor
+    view = arena[offset : offset + size]
+    if dtype == FLOAT32:
+        from .floats import FloatView
+
+        return FloatView(view)
+    return view
