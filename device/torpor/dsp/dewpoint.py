@@ -3,7 +3,7 @@
 
 Magnus formula over water: g = ln(RH) + b T / (c + T), dew point = c g / (b - g), b = 17.625, c = 243.04 degC
 (Alduchov and Eskridge, J. Appl. Meteor. 35 (1996) 601-609, eq. 21; recommended by Lawrence, BAMS 86 (2005)
-225-233). Within 0.03 K of the same formula in floating point over -40..50 degC, 5..100 %RH (tested); every
+225-233). Within 0.02 K of the same formula in floating point over -40..50 degC, 5..100 %RH (tested); every
 product stays below 2^30 over -60..125 degC, 1..100 %RH, and inputs are held to that.
 """
 
@@ -31,6 +31,6 @@ def depression(temperature, humidity):
             h >>= 1
             log += bit
         bit >>= 1
-    g = ((log - _LOG2_100_PERCENT_Q12) * _LN2_Q15 >> 15) + t * _B_Q12 // (_C + t)
-    d = t - _C * g // (_B_Q12 - g)
+    g = ((log - _LOG2_100_PERCENT_Q12) * _LN2_Q15 + 16384 >> 15) + (t * _B_Q12 + (_C + t >> 1)) // (_C + t)
+    d = t - (_C * g + (_B_Q12 - g >> 1)) // (_B_Q12 - g)
     return d if d > 0 else 0
