@@ -107,7 +107,7 @@ def find(
         if frozen:
             last = events[-1] if events else None
             if last and (frozen_before or now - last.end_s < merge_h * HOUR_S):
-                events[-1] = Event(last.start_s, now, min(last.minimum_c, value))
+                events[-1] = Event(last.start_s, now, min(last.minimum, value))
             else:
                 events.append(Event(now, now, value))
         frozen_before = frozen
