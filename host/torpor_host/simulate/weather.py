@@ -127,10 +127,12 @@ def read(path: Path, site: str) -> Weather:
     if min(map(len, hours)) < len(titles):
         raise TraceError(f"{path}: a line is shorter than the titles", "reinstall pvlib")
 
-    at = titles.index(wanted[0])
-    month = np.array([int(row[at][:2]) for row in hours], dtype=np.int64)
-    at = titles.index(wanted[1])
-    hour = np.array([int(row[at][:2]) for row in hours], dtype=np.int64)
+    try:
+        utc_offset_h, latitude_deg, longitude_deg = (float(text) for text in station[3:6])
+    except ValueError as error:
+        raise TraceError(f"{path}: line 1: {error}", "reinstall pvlib") from error
+    month = _leading_numbers(path, titles, hours, wanted[0])
+    hour = _leading_numbers(path, titles, hours, wanted[1])
     if not np.array_equal(hour, np.tile(np.arange(1, 25), 365)) or np.any(np.diff(month) < 0):
         raise TraceError(f"{path}: hours are missing or out of order", "reinstall pvlib")
     at = titles.index(_SOURCE)
@@ -139,15 +141,24 @@ def read(path: Path, site: str) -> Weather:
     return Weather(
         site=site,
         name=station[1].title() + ", " + station[2],
-        latitude_deg=float(station[4]),
-        longitude_deg=float(station[5]),
-        utc_offset_h=float(station[3]),
+        latitude_deg=latitude_deg,
+        longitude_deg=longitude_deg,
+        utc_offset_h=utc_offset_h,
         modelled=flags.count("E") / HOURS,
         interpolated=(flags.count("B") + flags.count("C")) / HOURS,
         month=month,
         hour_local=hour,
         **{field: _column(path, titles, hours, *column) for field, column in _COLUMNS.items()},
     )
+
+
+def _leading_numbers(path: Path, titles: list[str], hours: list[list[str]], title: str) -> np.ndarray:
+    """Month of MM/DD/YYYY, hour of HH:MM."""
+    at = titles.index(title)
+    bad = next((i for i, row in enumerate(hours) if not row[at][:2].isdecimal()), None)
+    if bad is not None:
+        raise TraceError(f"{path}: line {bad + 3}: '{title}' is '{hours[bad][at]}'", "reinstall pvlib")
+    return np.array([int(row[at][:2]) for row in hours], dtype=np.int64)
 
 
 def _column(
