@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stand-ins that run on every interpreter: an I2C bus that follows a script, a BME280, a HAL, a heap that locks."""
+"""Stand-ins that run on every interpreter: buses, a HAL, a heap that locks, the same random numbers."""
 
 from torpor.compat import CPYTHON
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Features against their definition in floating point; dew point and hours against the formulas themselves."""
+"""Features against their definition, dew point and hours against the formulas in floating point."""
 
 import math
 from array import array
@@ -97,7 +97,7 @@ class KindsTest(unittest.TestCase):
         self.assertEqual(fill(specs, utc_offset_s=12 * 3600), [0, 100])
 
     def test_dew_point_takes_humidity_from_age(self):
-        # 20 degC at 50 %: dew point 9.26 degC (Lawrence 2005 gives 9.3), so 10.74 K; 0.1 step per count of 0.01 K.
+        # 20 degC at 50 %: the dew point is 9.26 degC, 10.74 K below.
         ring = ring_of([5000], [2000])
         self.assertEqual(fill(((4, 1, 0, 1000, ONE),), ring), [74])
 

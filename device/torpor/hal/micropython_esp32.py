@@ -105,7 +105,7 @@ class Hal:
             except ImportError:  # ESP32-S2 has no Bluetooth
                 self._mac = machine.unique_id()
             except OSError as e:
-                raise LinkError(e.errno)
+                raise LinkError(e.args[0])
         return self._mac
 
     def i2c(self, args):
@@ -125,7 +125,7 @@ class Hal:
         except ImportError:
             raise LinkError("bluetooth")
         except OSError as e:
-            raise LinkError(e.errno)
+            raise LinkError(e.args[0])
         finally:
             self._silence()
 
