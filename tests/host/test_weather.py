@@ -54,7 +54,7 @@ def test_hours_are_stamped_at_their_end_in_local_standard_time(years: dict[str, 
 
 
 def test_the_sun_warms_the_afternoon(years: dict[str, weather.Weather]) -> None:
-    """Independent of any header: were the clock half a day or UTC, the warmest hour would not be after noon."""
+    """Whatever the header says: were the clock UTC or turned, the warmest hour would not follow noon."""
     for year in years.values():
         by_hour = [year.temperature_c[year.hour_local == hour].mean() for hour in range(1, 25)]
         assert 13 <= 1 + int(np.argmax(by_hour)) <= 16

@@ -137,7 +137,10 @@ def toml(inputs: Sequence[Input]) -> str:
 
 def _item(item: Input) -> str:
     if item.of_hour:
-        return f'{{ kind = "{item.kind}" }}'
+        parts = [f'kind = "{item.kind}"']
+        parts += [f"mean = {item.mean / HOUR_COUNTS:.3f}"] if item.mean else []
+        parts += [f"std = {item.std / HOUR_COUNTS:.3f}"] if item.std != HOUR_COUNTS else []
+        return "{ " + ", ".join(parts) + " }"
     humid = item.channel == "humidity"
     level = item.kind in ("value", "minimum", "maximum")
     mean_unit = "%RH" if humid else "degC" if level else "K"
