@@ -18,7 +18,7 @@ class Decision:
     average: 1..255.
 
     State: 7 + 2 * average bytes: active, scores held, place of the next, second of the last change (uint32,
-    all ones = never), scores as int16. On a 32-bit board `now_s` is no small integer: one heap object a call.
+    0 = never), scores as int16. On a 32-bit board `now_s` is no small integer: one heap object a call.
     """
 
     def __init__(self, args):
@@ -27,7 +27,7 @@ class Decision:
         self.active = False
         self._count = 0
         self._next = 0
-        self._changed_s = 0xFFFFFFFF
+        self._changed_s = 0  # never
         self._scores = bytearray(2 * self._average)  # int16, little endian: its state as it stands
 
     def update(self, score, now_s):
@@ -57,7 +57,7 @@ class Decision:
             self._count += 1
 
     def _judge(self, now_s):
-        if 0 <= now_s - self._changed_s < self._hold_off_s:
+        if self._changed_s and 0 <= now_s - self._changed_s < self._hold_off_s:
             return 0
         total = 0
         for i in range(0, 2 * self._count, 2):
@@ -93,7 +93,7 @@ class Decision:
         self._count = buf[off + 1] if whole else 0
         self._next = buf[off + 2] if whole else 0
         v = buf[off + 3] | buf[off + 4] << 8 | buf[off + 5] << 16 | buf[off + 6] << 24
-        self._changed_s = v if whole else 0xFFFFFFFF
+        self._changed_s = v if whole else 0
         off += 7
         for i in range(len(self._scores)):
             self._scores[i] = buf[off + i]

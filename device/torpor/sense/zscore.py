@@ -9,7 +9,7 @@ nothing. Silent until the window is full. Keeps no state of its own: the ring is
 
 No root and no float: squares are compared. Deviations are taken times `window` (so the mean is exact), then
 shifted until the window's largest fits into 12 bits, which is a relative error below 0.1 % and keeps every
-product below 2^30 for 2 <= window <= 4096 and 100 <= z_times_100 <= 800.
+product below 2^30 for 2 <= window <= 4000 and 100 <= z_times_100 <= 800.
 """
 
 
@@ -20,7 +20,7 @@ class Trigger:
         self._channel, self._window, z = args
         self._z2 = (z * z + 50) // 100  # z squared, times 100
         self._limit = 4000
-        while self._limit * self._limit * self._window >= 1 << 30:
+        while (self._limit + 1) ** 2 * self._window >= 1 << 30:  # + 1: a shift takes -1.5 to -2
             self._limit -= 1
 
     def fired(self, ring):
