@@ -14,7 +14,8 @@ from .fixed import scale
 def bind(code, args, image, arena):
     """Check a record against arena and weights; return (kernel, its arguments)."""
     (a, b, y, constant, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3, left,
-     a_zero, a_mul, a_shift, b_zero, b_mul, b_shift, zero, mul, shift, low, high) = image.take(args, 28)  # fmt: skip
+     a_zero, a_mul, a_shift, b_zero, b_mul, b_shift, zero, mul, shift, low,
+     high) = image.take(args, 28)  # fmt: skip
     image.sizes(n0, n1, n2, n3)
     for stride in (a0, a1, a2, a3, b0, b1, b2, b3):
         image.need(stride >= 0, "stride")

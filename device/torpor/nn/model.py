@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A model image made ready to run.
 
-    from torpor.nn.model import load
-    model = load("frost.tpm")
-    model.input[0] = -12
-    model.run()
-    print(model.output[0] - model.output_zero_point)
+from torpor.nn.model import load
+model = load("frost.tpm")
+model.input[0] = -12
+model.run()
+print(model.output[0] - model.output_zero_point)
 """
 
 import gc
@@ -37,6 +37,8 @@ class Model:
         bind = None
         if kernels != "reference":
             try:
+                import ulab  # noqa: F401 (most boards end here, without reading the kernels)
+
                 from .ulab_kernels import bind
             except ImportError:
                 if kernels is not None:
@@ -51,7 +53,7 @@ class Model:
         try:
             self._steps = self._bind(image, bind)
         except MemoryError:
-            raise ImageError("memory", image.at)
+            raise ImageError("memory", image.at) from None
         self.macs = image.macs
         _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
         _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]

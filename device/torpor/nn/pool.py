@@ -65,8 +65,7 @@ def largest(t):
                         p = x + (yy * w + x0) * c + k
                         for _ in range(x0, x1):
                             v = arena[p]
-                            if v > best:
-                                best = v
+                            best = max(best, v)
                             p += c
                     arena[y] = high if best > high else best
                     y += 1

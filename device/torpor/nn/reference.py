@@ -7,7 +7,9 @@ A family's module is imported when the first record of it is bound, so a dense n
 from ..errors import ImageError
 
 # by operator code; see each module for its record
-_FAMILIES = ("", "dense", "conv", "conv", "pool", "pool", "add", "softmax", "lookup", "pad", "floats", "floats")
+_FAMILIES = (
+    "", "dense", "conv", "conv", "pool", "pool", "add", "softmax", "lookup", "pad", "floats", "floats",
+)  # fmt: skip
 
 
 def bind(code, args, image, arena):

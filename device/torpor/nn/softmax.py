@@ -47,8 +47,7 @@ def softmax(t):
     for _ in range(rows):
         most = -128
         for k in range(x, x + depth):
-            if arena[k] > most:
-                most = arena[k]
+            most = max(most, arena[k])
         base = 255 - most
         total = 0
         for k in range(x, x + depth):

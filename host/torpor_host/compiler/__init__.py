@@ -1,1 +1,84 @@
 # SPDX-License-Identifier: MIT
+"""The compiler: an int8 .tflite becomes a model image (.tpm) for the node.
+
+    compiled = compile_file(Path("frost.tflite"))
+    Path("frost.tpm").write_bytes(compiled.image)
+
+.tflite -> tflite.parse -> ir.Graph -> spec.accept -> passes -> plan.make -> image.write
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import image, operators, plan, spec, tflite
+from .ir import Graph, Tensor
+from .passes import PASSES
+
+__all__ = ["Compiled", "compile_bytes", "compile_file"]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """image: bytes of the .tpm. report: JSON-able, as `_report` makes it; sizes in bytes."""
+
+    image: bytes
+    report: dict[str, Any]
+
+
+def compile_file(path: Path) -> Compiled:
+    """Compile the .tflite at `path`. Raises CompileError: no such file, damaged, or a layer we lack."""
+    return compile_bytes(tflite.load(path), str(path))
+
+
+def compile_bytes(data: bytes, name: str) -> Compiled:
+    """Compile .tflite bytes; `name` is for messages. The same bytes always give the same image."""
+    graph = tflite.parse(data, name)
+    spec.accept(graph)
+    for label, run in PASSES:
+        run(graph)
+        spec.check(graph, f"after {label}")
+    layout = plan.make(graph)
+    blob = image.write(graph, layout)
+    return Compiled(blob, _report(graph, layout, blob))
+
+
+def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
+    info_weights = len(blob) - int.from_bytes(blob[32:36], "little")
+    layers = [
+        {
+            "index": op.layer,
+            "name": op.name,
+            "macs": operators.KINDS[op.name].macs(graph, op),
+            "output_shape": list(graph.output(op).shape),
+            "arena_offset": layout.offset(graph, op.outputs[0]),
+        }
+        for op in graph.operators
+    ]
+    return {
+        "name": graph.name,
+        "flash_bytes": len(blob),
+        "weights_bytes": info_weights,
+        "arena_bytes": layout.arena_bytes,
+        "lower_bound_bytes": layout.lower_bound_bytes,  # of the arena: no plan can be below it
+        "scratch_bytes": 0,  # outside the arena; what operators need is planned within it
+        "persistent_bytes": 0,  # state between runs; none of these operators has any
+        "peak_ram_bytes": layout.arena_bytes,  # weights excluded
+        "macs": image.macs(graph),
+        "operators": layers,
+        "inputs": [_edge(graph.tensors[t]) for t in graph.inputs],
+        "outputs": [_edge(graph.tensors[t]) for t in graph.outputs],
+        "sha256": hashlib.sha256(blob).hexdigest(),
+    }
+
+
+def _edge(tensor: Tensor) -> dict[str, Any]:
+    quantized = tensor.dtype == "int8"
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "scale": float(tensor.scale) if quantized else None,
+        "zero_point": tensor.zero_point if quantized else None,
+    }

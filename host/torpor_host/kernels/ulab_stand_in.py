@@ -22,7 +22,9 @@ import numpy
 
 _MAX_DIMS = 2
 _EXACT = float(1 << 24)  # float32 holds every integer up to here
-_DTYPES = {ord(c): numpy.dtype(d) for c, d in (("B", "u1"), ("b", "i1"), ("H", "u2"), ("h", "i2"), ("f", "f4"))}
+_DTYPES = {
+    ord(c): numpy.dtype(d) for c, d in (("B", "u1"), ("b", "i1"), ("H", "u2"), ("h", "i2"), ("f", "f4"))
+}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 # result of + - * for two different integer dtypes; equal ones keep theirs, float wins over all

@@ -1,1 +1,14 @@
 # SPDX-License-Identifier: MIT
+"""Rewrites of the graph, in order. Each takes a sound graph and leaves a sound one; `spec` looks between."""
+
+from collections.abc import Callable
+
+from ..ir import Graph
+from . import drop_dead, drop_noops, fold_constants, to_lookup
+
+PASSES: tuple[tuple[str, Callable[[Graph], None]], ...] = (
+    ("fold_constants", fold_constants.run),
+    ("to_lookup", to_lookup.run),
+    ("drop_noops", drop_noops.run),
+    ("drop_dead", drop_dead.run),
+)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""PAD, int8, with constant paddings; the padding is the output's zero point."""
+
+import numpy as np
+
+from ..ir import Graph, Operator
+from .base import COMPUTED, INT8, Kind, Places, Record, Rule
+
+_CODE = 9
+_AXES = 4
+
+
+def _paddings_ok(graph: Graph, op: Operator) -> bool:
+    p = graph.input(op, 1)
+    rank = len(graph.input(op, 0).shape)
+    if p.data is None or p.dtype not in ("int32", "int64") or p.data.size != 2 * rank or rank < 1:
+        return False
+    return bool((p.data >= 0).all() and (p.data < 1 << 24).all())
+
+
+def paddings(graph: Graph, op: Operator) -> np.ndarray:
+    """int [axes, 2]: before, after."""
+    data = graph.input(op, 1).data
+    assert data is not None
+    return data.reshape(-1, 2).astype(np.int64)
+
+
+def _shape_ok(graph: Graph, op: Operator) -> bool:
+    padded = tuple(
+        int(n + b + a) for n, (b, a) in zip(graph.input(op, 0).shape, paddings(graph, op), strict=True)
+    )
+    return padded == graph.output(op).shape
+
+
+def _axes(graph: Graph, op: Operator) -> list[tuple[int, int, int]]:
+    """(size, before, after) outermost first; an axis without padding joins the one before it."""
+    merged: list[tuple[int, int, int]] = []
+    for n, (before, after) in zip(graph.input(op, 0).shape, paddings(graph, op).tolist(), strict=True):
+        if merged and not before and not after:
+            size, b, a = merged[-1]
+            merged[-1] = (size * n, b * n, a * n)
+        else:
+            merged.append((n, before, after))
+    return merged
+
+
+def _lower(graph: Graph, op: Operator, places: Places) -> Record:
+    axes = _axes(graph, op)
+    axes = [(1, 0, 0)] * (_AXES - len(axes)) + axes
+    return Record(
+        _CODE,
+        (places.arena(op.inputs[0]), places.arena(op.outputs[0]), graph.output(op).zero_point,
+         *(n for n, _, _ in axes), *(b for _, b, _ in axes), *(a for _, _, a in axes)),
+    )  # fmt: skip
+
+
+KIND = Kind(
+    name="PAD",
+    inputs=(2, 2),
+    rules=(
+        INT8,
+        COMPUTED,
+        Rule(
+            _paddings_ok, "its paddings are not constants, two for each axis", "make the paddings constants"
+        ),
+        Rule(_shape_ok, "its paddings do not give its output's shape", "convert the model again"),
+        Rule(lambda g, o: len(_axes(g, o)) <= _AXES, "pads more than 4 axes", "reshape before padding"),
+    ),
+    lower=_lower,
+)

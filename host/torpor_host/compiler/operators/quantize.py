@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""QUANTIZE (float32 to int8; int8 to int8 becomes a LOOKUP) and DEQUANTIZE (int8 to float32)."""
+
+import numpy as np
+
+from ..ir import Graph, Operator, Tensor
+from .base import SAME_SIZE, Kind, Places, Record, Rule, per_tensor, quantize_multiplier
+from .fixed import requantize
+
+_QUANTIZE, _DEQUANTIZE = 10, 11
+
+
+def quantize_array(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndarray:
+    """float32 [...] to int8, as TensorFlow Lite Micro's AffineQuantize: division in float32, halves away
+    from zero. Beyond int8 it saturates, infinities too (there the C code's conversion is undefined)."""
+    with np.errstate(over="ignore"):
+        ratio = np.asarray(x, dtype=np.float32) / np.float32(scale)
+    wide = np.clip(ratio, np.float32(-1e6), np.float32(1e6)).astype(np.float64)
+    rounded = np.copysign(np.floor(np.abs(wide) + 0.5), wide).astype(np.int64)
+    return np.clip(rounded + zero_point, -128, 127).astype(np.int8)
+
+
+def requantize_table(x: Tensor, y: Tensor) -> np.ndarray:
+    """int8 [256] from one scale and zero point to another. Source: reference_ops::Requantize."""
+    multiplier, shift = quantize_multiplier(float(x.scale) / float(y.scale))
+    out = [requantize(q - x.zero_point, multiplier, shift) + y.zero_point for q in range(-128, 128)]
+    return np.clip(np.array(out), -128, 127).astype(np.int8)
+
+
+def _key(x: np.ndarray | np.float32) -> np.ndarray:
+    """float32 to int64 that sorts alike, as torpor.nn.floats.key."""
+    bits = np.asarray(x, dtype="<f4").view("<i4").astype(np.int64)
+    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+
+def _unkey(keys: np.ndarray) -> np.ndarray:
+    bits = np.where(keys < 0, -keys | 0x80000000, keys)
+    return bits.astype("<u4").view("<f4")
+
+
+def thresholds(scale: np.float32, zero_point: int) -> np.ndarray:
+    """int32 [255]: keys of the least float32 that quantize to -127..127, bisected on quantize_array."""
+    goals = np.arange(-127, 128)
+    top = int(_key(np.float32(np.inf)))
+    low = np.full(255, -top, dtype=np.int64)  # -inf: quantizes to -128
+    high = np.full(255, top, dtype=np.int64)
+    while (high - low > 1).any():
+        middle = (low + high) >> 1
+        reached = quantize_array(_unkey(middle), scale, zero_point) >= goals
+        high = np.where(reached, middle, high)
+        low = np.where(reached, low, middle)
+    return high.astype("<i4")
+
+
+def dequantize_table(scale: np.float32, zero_point: int) -> np.ndarray:
+    """float32 [256] for -128..127: the product in double, rounded once. Source: reference_ops::Dequantize."""
+    return (np.float64(scale) * (np.arange(-128, 128) - zero_point)).astype("<f4")
+
+
+def _lower_quantize(graph: Graph, op: Operator, places: Places) -> Record:
+    x, y = graph.input(op, 0), graph.output(op)
+    table = places.weights(thresholds(y.scale, y.zero_point))
+    return Record(_QUANTIZE, (places.arena(x.index), places.arena(y.index), x.count, table))
+
+
+def _lower_dequantize(graph: Graph, op: Operator, places: Places) -> Record:
+    x, y = graph.input(op, 0), graph.output(op)
+    table = places.weights(dequantize_table(x.scale, x.zero_point).view("<i4"))
+    return Record(_DEQUANTIZE, (places.arena(x.index), places.arena(y.index), x.count, table))
+
+
+def _ratio_ok(graph: Graph, op: Operator) -> bool:
+    x, y = graph.input(op, 0), graph.output(op)
+    if x.dtype == "float32":
+        return True
+    return float(x.scale) / float(y.scale) < 2.0**20
+
+
+_INT8_FIX = "convert with inference_input_type and inference_output_type int8"
+
+QUANTIZE = Kind(
+    name="QUANTIZE",
+    inputs=(1, 1),
+    rules=(
+        Rule(
+            lambda g, o: g.input(o, 0).dtype == "float32"
+            or (g.input(o, 0).dtype == "int8" and per_tensor(g.input(o, 0))),
+            "quantizes something other than float32 or int8", _INT8_FIX,
+        ),
+        Rule(
+            lambda g, o: g.output(o).dtype == "int8" and per_tensor(g.output(o)),
+            "its output is not int8 with one scale and zero point", _INT8_FIX,
+        ),
+        SAME_SIZE,
+        Rule(_ratio_ok, "its scales are too far apart", "calibrate the model again"),
+    ),
+    lower=_lower_quantize,
+)  # fmt: skip
+
+DEQUANTIZE = Kind(
+    name="DEQUANTIZE",
+    inputs=(1, 1),
+    rules=(
+        Rule(
+            lambda g, o: g.input(o, 0).dtype == "int8" and per_tensor(g.input(o, 0)),
+            "dequantizes something other than int8 with one scale", _INT8_FIX,
+        ),
+        Rule(lambda g, o: g.input(o, 0).data is None, "dequantizes constants: float16 weights?", _INT8_FIX),
+        Rule(lambda g, o: g.output(o).dtype == "float32", "its output is not float32", _INT8_FIX),
+        SAME_SIZE,
+    ),
+    lower=_lower_dequantize,
+)  # fmt: skip

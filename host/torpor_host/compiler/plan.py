@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""Where each computed tensor lies in the arena, worked out once on the host.
+
+Two tensors may share bytes when no moment needs both. The moment of operator i is i; inputs live from
+before the first, outputs past the last, an operator's scratch for its moment. Aliases are one buffer, and an
+element-wise operator writes over an input that nothing needs afterwards.
+
+Packing intervals into the least memory is NP-hard (Dynamic Storage Allocation), so: first fit, that is each
+buffer at the lowest gap that holds it, with the buffers in several fixed orders (larger first, longer first,
+larger area first, ..), then seeded swaps of the best order while it exceeds the bound below. Larger-first is
+TensorFlow Lite Micro's greedy planner; trying more orders is never worse. Lower bound: the most bytes that
+are live at one moment, after in-place merging; no plan can be below, and where both are equal it is optimal.
+"""
+
+import random
+from dataclasses import dataclass
+
+from . import operators
+from .ir import Graph
+
+ALIGN_BYTES = 16  # what SIMD loads of any board need; costs at most 15 bytes a tensor
+_SWAPS = 400
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """`size_bytes` needed from moment `first` to moment `last`, both included."""
+
+    root: int
+    size_bytes: int
+    first: int
+    last: int
+
+    def meets(self, other: "Buffer") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Plan:
+    """offsets: where each buffer lies, by its root; owner[r]: the root whose buffer root r is in."""
+
+    arena_bytes: int
+    lower_bound_bytes: int
+    offsets: dict[int, int]
+    buffers: tuple[Buffer, ...]
+    owner: dict[int, int]
+
+    def offset(self, graph: Graph, tensor: int) -> int:
+        return self.offsets[self.owner[graph.root(tensor)]]
+
+    def scratch(self, moment: int) -> int:
+        """Arena offset of the scratch of operator number `moment`."""
+        return self.offsets[_scratch_root(moment)]
+
+
+def make(graph: Graph) -> Plan:
+    buffers, owner = lifetimes(graph)
+    bound = lower_bound(buffers)
+    offsets, size = place(buffers, bound)
+    return Plan(size, bound, offsets, tuple(buffers), owner)
+
+
+def _scratch_root(moment: int) -> int:
+    return -1 - moment
+
+
+def align(size: int) -> int:
+    return (size + ALIGN_BYTES - 1) // ALIGN_BYTES * ALIGN_BYTES
+
+
+def lifetimes(graph: Graph) -> tuple[list[Buffer], dict[int, int]]:
+    """Return the buffers, and which buffer's root each storage root belongs to."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    size: dict[int, int] = {}
+    end = len(graph.operators)
+
+    def touch(tensor: int, moment: int) -> None:
+        root = graph.root(tensor)
+        first.setdefault(root, moment)
+        last[root] = max(last.get(root, moment), moment)
+        size[root] = max(size.get(root, 0), graph.tensors[tensor].size_bytes)
+
+    for t in graph.inputs:
+        touch(t, -1)
+    for i, op in enumerate(graph.operators):
+        for t in graph.computed_inputs(op):
+            touch(t, i)
+        for t in op.outputs:
+            touch(t, i)
+    for t in graph.outputs:
+        touch(t, end)
+    owner = {root: root for root in size}
+    for i in range(end):
+        _merge_in_place(graph, i, first, last, size, owner)
+    buffers = [Buffer(r, align(size[r]), first[r], last[r]) for r in sorted(size) if owner[r] == r]
+    for i, op in enumerate(graph.operators):
+        scratch = operators.KINDS[op.name].scratch(graph, op)
+        if scratch:
+            buffers.append(Buffer(_scratch_root(i), align(scratch), i, i))
+    return buffers, owner
+
+
+def _merge_in_place(
+    graph: Graph,
+    i: int,
+    first: dict[int, int],
+    last: dict[int, int],
+    size: dict[int, int],
+    owner: dict[int, int],
+) -> None:
+    """Let operator i's output take over the buffer of an input that ends with it."""
+    op = graph.operators[i]
+    out = graph.root(op.outputs[0])
+    if owner[out] != out or first[out] != i:
+        return
+    for position in operators.KINDS[op.name].in_place:
+        t = op.inputs[position]
+        tensor = graph.tensors[t]
+        if tensor.data is not None or tensor.size_bytes != graph.output(op).size_bytes:
+            continue
+        target = owner[graph.root(t)]
+        if last[target] == i and target != out:
+            last[target] = last[out]
+            size[target] = max(size[target], size[out])
+            for root, owned in owner.items():
+                if owned == out:
+                    owner[root] = target
+            return
+
+
+def lower_bound(buffers: list[Buffer]) -> int:
+    moments = {b.first for b in buffers}
+    return max((sum(b.size_bytes for b in buffers if b.first <= m <= b.last) for m in moments), default=0)
+
+
+def _first_fit(order: list[Buffer]) -> tuple[dict[int, int], int]:
+    placed: list[tuple[int, Buffer]] = []
+    top = 0
+    for buffer in order:
+        at = 0
+        for offset, other in placed:  # kept in order of offset
+            if not buffer.meets(other):
+                continue
+            if offset - at >= buffer.size_bytes:
+                break
+            at = max(at, offset + other.size_bytes)
+        placed.append((at, buffer))
+        placed.sort(key=lambda p: (p[0], p[1].root))
+        top = max(top, at + buffer.size_bytes)
+    return {b.root: offset for offset, b in placed}, top
+
+
+def place(buffers: list[Buffer], bound: int) -> tuple[dict[int, int], int]:
+    """Return (offset by root, arena bytes). The same buffers always give the same plan."""
+    keys = (
+        lambda b: (-b.size_bytes, b.first, b.root),
+        lambda b: (b.first - b.last, -b.size_bytes, b.root),
+        lambda b: (-b.size_bytes * (b.last - b.first + 1), b.root),
+        lambda b: (b.first, -b.size_bytes, b.root),
+        lambda b: (-b.last, -b.size_bytes, b.root),
+    )
+    best: tuple[dict[int, int], int] = ({}, 0)
+    best_order: list[Buffer] = []
+    for key in keys:
+        order = sorted(buffers, key=key)
+        found = _first_fit(order)
+        if not best_order or found[1] < best[1]:
+            best, best_order = found, order
+    dice = random.Random(len(buffers))
+    swaps = _SWAPS if 2 < len(buffers) <= 200 else 0
+    for _ in range(swaps):
+        if best[1] <= bound:
+            break
+        order = list(best_order)
+        i, j = dice.randrange(len(order)), dice.randrange(len(order))
+        order[i], order[j] = order[j], order[i]
+        found = _first_fit(order)
+        if found[1] <= best[1]:
+            best, best_order = found, order
+    return best
