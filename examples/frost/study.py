@@ -27,7 +27,7 @@ from torpor_host.train.tflite import encode_mlp, infer
 
 SITES = ("greensboro", "sand-point")
 AHEAD_H = 6
-ROWS = 7  # what the node's ring holds: 2 channels of it and the rest of the state fit 128 bytes
+ROWS = 7  # what the node's ring holds: retained state must stay small (256 bytes in all on nRF boards)
 DAY_H = 24
 HEARTBEAT_S = 86400
 # One int8 step is 1/32 of a standard deviation: inputs span four of them to each side.
