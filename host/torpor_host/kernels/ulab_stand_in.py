@@ -14,6 +14,7 @@ adafruit/circuitpython py/circuitpy_mpconfig.h (MICROPY_OBJ_REPR_C).
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -184,8 +185,24 @@ def _dot_in_order(rows: numpy.ndarray, columns: numpy.ndarray) -> numpy.ndarray:
     return sums
 
 
+@contextmanager
+def installed() -> Iterator[None]:
+    """Within it `import ulab` works; a real ulab, where there is one, is left alone.
+
+    Afterwards code that asks for ulab finds none again, so a node that runs here picks the kernels it would
+    pick on a board without it.
+    """
+    before = "ulab" in sys.modules
+    install()
+    try:
+        yield
+    finally:
+        if not before:
+            _uninstall()
+
+
 def install() -> None:
-    """Make `import ulab` work. A real ulab, where there is one, is left alone."""
+    """Make `import ulab` work from now on."""
     if "ulab" in sys.modules or find_spec("ulab") is not None:
         return
     ulab = ModuleType("ulab", "strict stand-in, see torpor_host.kernels.ulab_stand_in")
@@ -194,13 +211,12 @@ def install() -> None:
         setattr(subset, name, value)
     for name, letter in (("uint8", "B"), ("int8", "b"), ("uint16", "H"), ("int16", "h"), ("float", "f")):
         setattr(subset, name, ord(letter))
-    setattr(ulab, "numpy", subset)  # noqa: B010 (a module has no such attribute to type-check)
+    ulab.__dict__["numpy"] = subset
     sys.modules["ulab"] = ulab
     sys.modules["ulab.numpy"] = subset
 
 
-def uninstall() -> None:
-    """Take the stand-in away again, as tests do that need the firmware without ulab."""
+def _uninstall() -> None:
     module = sys.modules.get("ulab")
     if module is not None and getattr(module, "__file__", None) is None:
         for name in ("ulab", "ulab.numpy"):

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""Runs a model image on the host: here, or in a real MicroPython process. `torpor infer` in the CLI.
+
+    y = run(Path("kws.tpm").read_bytes(), load_npy(Path("x.npy")), on="micropython")
+
+x is one input of the model's shape, with or without its leading 1, and gives one output of the model's
+shape; or a batch [N, ...] of them, and gives [N, ...]. int8 x goes in as it is; float x is quantized with the input's
+scale and zero point as TensorFlow Lite Micro's QUANTIZE does it (float32 division, halves away from zero).
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .compiler import image as images
+from .compiler.device import import_device
+from .compiler.image import ImageInfo, TensorInfo
+from .compiler.operators.quantize import quantize_array
+from .errors import DeviceError, TorporError
+from .kernels import ulab_stand_in
+from .paths import device_dir
+from .simulate import interpreter
+
+KERNELS = ("reference", "ulab")
+PLACES = ("cpython", "micropython")
+Progress = Callable[[int, int], None]
+
+# Runs under MicroPython: DEVICE_DIR IMAGE X Y KERNELS; one line per run, or one that says what is missing.
+_RUNNER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from torpor.nn.model import load
+try:
+    model = load(sys.argv[2], sys.argv[5])
+except ImportError as e:
+    print("missing", e)
+    sys.exit(3)
+def raw(view):
+    return getattr(view, "raw", view)
+x, y = raw(model.input), raw(model.output)
+with open(sys.argv[3], "rb") as source, open(sys.argv[4], "wb") as sink:
+    while source.readinto(x) == len(x):
+        model.run()
+        sink.write(y)
+        print("run")
+"""
+
+
+def run(
+    image: bytes,
+    x: np.ndarray,
+    kernels: str = "reference",
+    on: str = "cpython",
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Return the outputs for `x`: int8, or float32 where the model's output is.
+
+    progress(done, total) is called after each input. Raises ImageFileError (bad image), TorporError
+    (wrong shape, dtype or kernel set), DeviceError (MicroPython failed; carries its traceback).
+    """
+    if kernels not in KERNELS or on not in PLACES:
+        raise TorporError(
+            f"kernels {kernels!r} on {on!r}: no such combination",
+            fix=f"kernels: {', '.join(KERNELS)}; on: {', '.join(PLACES)}",
+        )
+    info = images.read(image, "image")
+    if len(info.inputs) != 1 or len(info.outputs) != 1:
+        raise TorporError(
+            f"the model has {len(info.inputs)} inputs and {len(info.outputs)} outputs; infer takes one of each",
+            fix="use torpor.nn.model.Model, whose .inputs and .outputs have them all",
+        )
+    batch, single = as_batch(info, x)
+    report = progress or (lambda done, total: None)
+    execute = _on_cpython if on == "cpython" else _on_micropython
+    raw = execute(image, batch, info, kernels, report)
+    out = info.outputs[0]
+    y = np.frombuffer(raw, dtype="<f4" if out.dtype == "float32" else "i1").copy()
+    if single:
+        return y.reshape(out.shape)
+    return y.reshape((len(batch), *_one(out)))
+
+
+def _one(tensor: TensorInfo) -> tuple[int, ...]:
+    """The shape of one input or output, without the model's leading 1."""
+    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
+
+
+def as_batch(info: ImageInfo, x: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return (x as the model's dtype [N, values of one input], whether x is a single input)."""
+    tensor = info.inputs[0]
+    one = _one(tensor)
+    if x.shape in (tensor.shape, one):
+        single, count = True, 1
+    elif x.ndim == len(one) + 1 and x.shape[1:] == one and len(x):
+        single, count = False, len(x)
+    else:
+        raise TorporError(
+            f"the input has shape {list(x.shape)}, the model takes {list(tensor.shape)}",
+            fix=f"give one of that shape, or a batch {['N', *one]}".replace("'", ""),
+        )
+    flat = x.reshape(count, -1)
+    if x.dtype == np.int8 and tensor.dtype == "int8":
+        return np.ascontiguousarray(flat), single
+    if x.dtype.kind != "f":
+        wanted = "int8 or float" if tensor.dtype == "int8" else "float"
+        raise TorporError(
+            f"the input is {x.dtype}, the model takes {wanted}",
+            fix="shift uint8 by 128: (x.astype('int16') - 128).astype('int8')"
+            if x.dtype == np.uint8 and tensor.dtype == "int8"
+            else "convert it with astype",
+        )
+    if np.isnan(flat).any():
+        raise TorporError(f"the input has NaN at value {int(np.isnan(flat).argmax())}", fix="fill or drop it")
+    with np.errstate(over="ignore"):
+        floats = flat.astype("<f4")
+    if tensor.dtype == "float32":
+        return floats, single
+    return quantize_array(floats, np.float32(tensor.scale), tensor.zero_point), single
+
+
+def _on_cpython(image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress) -> bytes:
+    with ulab_stand_in.installed() if kernels == "ulab" else nullcontext():
+        model: Any = import_device("torpor.nn.model").Model(image, kernels)
+    source = memoryview(getattr(model.input, "raw", model.input)).cast("B")
+    sink = memoryview(getattr(model.output, "raw", model.output)).cast("B")
+    out = bytearray()
+    for i, row in enumerate(batch):
+        source[:] = row.tobytes()
+        model.run()
+        out += sink
+        progress(i + 1, len(batch))
+    return bytes(out)
+
+
+def _on_micropython(
+    image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress
+) -> bytes:
+    heap_bytes = (2 << 20) + 4 * (len(image) + info.arena_bytes + info.scratch_bytes)
+    with tempfile.TemporaryDirectory(prefix="torpor-infer-") as folder:
+        runner, model, x, y, log = (Path(folder, n) for n in ("run.py", "model.tpm", "x", "y", "log"))
+        runner.write_text(_RUNNER)
+        model.write_bytes(image)
+        x.write_bytes(batch.tobytes())
+        command = [*interpreter.command(heap_bytes), str(runner), str(device_dir()), *map(str, (model, x, y))]
+        done, said = 0, ""
+        with (
+            open(log, "wb") as errors,
+            subprocess.Popen(
+                [*command, kernels], stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process,
+        ):
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line == "run\n":
+                    done += 1
+                    progress(done, len(batch))
+                else:
+                    said += line
+        if process.returncode == 3 and "missing" in said:
+            raise TorporError(
+                f"the MicroPython of this machine has no {kernels} ({said.split(maxsplit=1)[1].strip()})",
+                fix="use the reference kernels there, or ulab's stand-in on cpython",
+            )
+        if process.returncode or done != len(batch):
+            trace = said + log.read_text(errors="replace")
+            last = trace.strip().splitlines()[-1:] or ["no message"]
+            raise DeviceError(f"MicroPython stopped after {done} of {len(batch)} inputs: {last[0]}", trace)
+        return y.read_bytes()
+
+
+def load_npy(path: Path) -> np.ndarray:
+    """Return the array in a .npy file. Raises TorporError: missing, no .npy, of objects, empty, NaN."""
+    try:
+        with open(path, "rb") as f:
+            x = np.lib.format.read_array(f, allow_pickle=False)
+    except OSError as e:
+        raise TorporError(f"{path}: {e.strerror or e}", fix="give the path of a .npy file") from e
+    except (ValueError, EOFError) as e:
+        raise TorporError(f"{path}: not a .npy array ({e})", fix="save it with numpy.save") from e
+    if x.dtype.kind not in "fiub":
+        raise TorporError(f"{path}: an array of {x.dtype}, not of numbers", fix="save int8 or float32")
+    if x.size == 0:
+        raise TorporError(f"{path}: an empty array of shape {list(x.shape)}", fix="save at least one input")
+    if x.dtype.kind == "f" and np.isnan(x).any():
+        raise TorporError(f"{path}: NaN at value {int(np.isnan(x).argmax())}", fix="fill or drop it")
+    return x
+
+
+def save_npy(path: Path, y: np.ndarray) -> None:
+    """Write `y` to `path`, whole or not at all. Raises TorporError where it can't be written."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with open(temporary, "wb") as f:
+            np.lib.format.write_array(f, np.ascontiguousarray(y), allow_pickle=False)
+        os.replace(temporary, path)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise TorporError(f"{path}: {e.strerror or e}", fix="give a path that can be written") from e
