@@ -74,6 +74,9 @@ def test_retained_memory(size: int) -> None:
     for again in (chip.wake("timer"), chip.reset(chip.WATCHDOG)):
         again.retained.read_into(whole)
         assert whole == want
+        start = bytearray(4)
+        again.retained.read_into(memoryview(start))
+        assert start == want[:4]
     chip.reset(chip.POWER_ON).retained.read_into(whole)
     assert whole == bytes(size)
 

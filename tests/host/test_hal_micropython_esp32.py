@@ -113,6 +113,9 @@ def test_retained_memory() -> None:
     for again in (chip.wake("timer"), chip.reset(chip.WATCHDOG), chip.reset(chip.SOFT)):
         again.retained.read_into(whole)
         assert whole == want
+        start = bytearray(4)
+        again.retained.read_into(memoryview(start))
+        assert start == want[:4]
     chip.reset(chip.POWER).retained.read_into(whole)
     assert whole == bytes(2048)
 

@@ -30,7 +30,7 @@ class _Retained:
         self.size = len(alarm.sleep_memory)
 
     def read_into(self, buf):
-        buf[:] = alarm.sleep_memory[0 : self.size]
+        buf[:] = alarm.sleep_memory[0 : len(buf)]
 
     def write(self, off, buf):
         alarm.sleep_memory[off : off + len(buf)] = buf

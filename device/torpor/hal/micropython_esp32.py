@@ -32,7 +32,7 @@ class _Retained:
         self._mirror[: len(kept)] = kept
 
     def read_into(self, buf):
-        buf[:] = self._mirror
+        buf[:] = memoryview(self._mirror)[: len(buf)]
 
     def write(self, off, buf):
         self._mirror[off : off + len(buf)] = buf

@@ -9,7 +9,7 @@ nothing. Silent until the window is full. Keeps no state of its own: the ring is
 
 No root and no float: squares are compared. Deviations are taken times `window` (so the mean is exact), then
 shifted until the window's largest fits into 12 bits, which is a relative error below 0.1 % and keeps every
-product below 2^30 for 2 <= window <= 4000 and 100 <= z_times_100 <= 800.
+product below 2^30 for 2 <= window <= 4096 and 100 <= z_times_100 <= 800.
 """
 
 
@@ -39,7 +39,7 @@ class Trigger:
             elif d > high:
                 high = d
         widest = max(n * high - total, total - n * low)
-        shift = 0
+        shift = n >> 12  # one count is n here: its square is to stay below 2^24
         while widest >> shift > self._limit:
             shift += 1
         squares = 0
