@@ -66,7 +66,7 @@ class TestFrame(unittest.TestCase):
         self.assertTrue(frame.add(0x59, -1))
 
     def test_unknown_descending_or_too_many_objects(self):
-        for bad in (0, -1, 0x30, 0x53, 0x54, 0x66, 0xF0, 300):
+        for bad in (0, -1, 0x30, 0x3A, 0x53, 0x54, 0x66, 0xF0, 300):
             with self.assertRaises(NodeError) as caught:
                 Frame(_MAC).add(bad, 1)
             self.assertEqual(caught.exception.args[0], bad)

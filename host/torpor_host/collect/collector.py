@@ -221,6 +221,8 @@ class Collector:
             return bthome.decode(data, mac, self._keys[mac]), name or self._name
         if name is not None and name in self._keys:
             return bthome.decode(data, mac, self._keys[name]), name
+        if not self._keys:
+            return bthome.decode(data, mac, None), None  # raises, with the reason
         reason = bthome.FrameError("no key")
         for candidate, key in self._keys.items():
             try:
