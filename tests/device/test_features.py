@@ -82,6 +82,11 @@ class KindsTest(unittest.TestCase):
             want = max(-128, min(127, want))
             self.assertEqual(fill(((0, 0, 0, mean, mul),), ring_of([x]), zero_point=zero_point), [want])
 
+    def test_halves_round_up(self):
+        half = (0, 0, 0, 0, ONE // 2)
+        for x, want in ((1, 1), (-1, 0), (3, 2), (-3, -1)):
+            self.assertEqual(fill((half,), ring_of([x])), [want])
+
     def test_writes_only_its_inputs(self):
         out = array("b", [99] * 4)
         Features(((0, 0, 0, 0, ONE),)).fill(ring_of([5]), 0, out, -3)

@@ -49,7 +49,7 @@ class RingTest(unittest.TestCase):
         for pushed in range(8):
             ring = Ring(3, 2)
             for n in range(pushed):
-                ring.push(array("h", [-1000 * n - 1, 32767 - n]))
+                ring.push(array("h", [n - 32768, 32767 - n]))
             buf = bytearray(b"\xee" * (ring.STATE_BYTES + 4))
             self.assertEqual(ring.save_into(buf, 2), 2 + ring.STATE_BYTES)
             self.assertEqual(bytes(buf[:2]) + bytes(buf[-2:]), b"\xee\xee\xee\xee")
