@@ -6,7 +6,7 @@
 """
 
 from ..compat import const
-from ..errors import LinkError, StoreError
+from ..errors import ConfigError, LinkError, StoreError
 from .bthome import Frame
 
 CHANNEL = const(0)  # field sources, as in tag 8 of node.bin
@@ -21,7 +21,7 @@ def create(record, fields, hal, schedule):
     """record, fields: the records of tags 7 and 8 as torpor.config.read returns them.
 
     An encrypted node reads its 16-byte key from key.bin in hal.flash_dir. Raises OSError without one,
-    ImportError when the firmware has no such link or no AES.
+    ConfigError for another length, ImportError when the firmware has no such link or no AES.
     """
     kind, args = record
     link = __import__("torpor.radio." + kind, None, None, ("create",)).create(args[2:], hal)
@@ -31,7 +31,9 @@ def create(record, fields, hal, schedule):
         from ..store.files import FileSlots
 
         with open(hal.flash_dir + "/key.bin", "rb") as f:
-            key = f.read(16)
+            key = f.read()
+        if len(key) != 16:
+            raise ConfigError("key.bin")
         counter = Counter(FileSlots(hal.flash_dir + "/count", 4))
     return Reporter([args for _, args in fields], link, Frame(link.mac, key), counter, schedule)
 
