@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Board profiles: one TOML per board, each number with its error bar and source.
 
-    from torpor_host import boards
-    board = boards.load("esp32s3-devkitc-1")          # or a path to a profile of your own
-    board.power.deep_sleep_module_uw.value            # 26
-    print(boards.describe(board))
+from torpor_host import boards
+board = boards.load("esp32s3-devkitc-1")          # or a path to a profile of your own
+board.power.deep_sleep_module_uw.value            # 26
+print(boards.describe(board))
 """
 
 import os
@@ -37,7 +37,9 @@ def load(name: str | Path) -> Board:
     else:
         path = boards_dir() / f"{text}.toml"
         if text not in names():
-            raise UsageError(f'there is no board "{text}"', f"{nearest(text, names())}; or give a path to your own .toml")
+            raise UsageError(
+                f'there is no board "{text}"', f"{nearest(text, names())}; or give a path to your own .toml"
+            )
     document = toml_text.read(path, "board profile")
     problems = Problems(document)
     board = problems.table(Board, document.data, ())
@@ -52,7 +54,7 @@ def load(name: str | Path) -> Board:
 
 
 def as_rows() -> list[dict[str, Any]]:
-    """Return one dict per board for a table: name, chip, runtimes, mpy_arch, links, memory and sleep power."""
+    """Return one dict per board for a table: chip, runtimes, links, memory, sleep power, flashing."""
     rows = []
     for name in names():
         board = load(name)
@@ -84,9 +86,11 @@ def describe(board: Board) -> str:
         _figures("memory", board.memory),
         _figures("cpu", board.cpu),
     ]
-    for name in board.runtimes:
-        facts = board.runtime[name]
-        lines.append(_figures(f"{name} (HAL {facts.hal}, {facts.filesystem}, deployed by {facts.deploy})", facts))
+    for facts_of in board.runtimes:
+        facts = board.runtime[facts_of]
+        lines.append(
+            _figures(f"{facts_of} (HAL {facts.hal}, {facts.filesystem}, deployed by {facts.deploy})", facts)
+        )
     lines.append(_figures("power and energy, at 3.3 V", board.power))
     lines.append("buses")
     for name, bus in board.bus.items():
@@ -95,7 +99,13 @@ def describe(board: Board) -> str:
     lines.append(f"\npins  [{board.pins_from.checked}: {board.pins_from.source}]")
     for name, pin in board.pins.items():
         also = f" ({', '.join(pin.also)})" if pin.also else ""
-        note = f"  RESERVED: {pin.reserved}" if pin.reserved else f"  caution: {pin.caution}" if pin.caution else ""
+        note = (
+            f"  RESERVED: {pin.reserved}"
+            if pin.reserved
+            else f"  caution: {pin.caution}"
+            if pin.caution
+            else ""
+        )
         lines.append(f"  {name + also:32} {', '.join(pin.can)}{note}")
     lines.append("\nmarks: V read in the primary source, S secondary, C computed, R recalled only")
     return "\n".join(lines)

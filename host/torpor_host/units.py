@@ -17,7 +17,16 @@ from .errors import UsageError
 
 # kind -> unit -> how many base units one of it is. The first unit is the base unit.
 TABLE: Mapping[str, Mapping[str, float]] = {
-    "duration": {"s": 1, "ms": 1e-3, "min": 60, "h": 3600, "d": 86400, "day": 86400, "days": 86400, "w": 604800},
+    "duration": {
+        "s": 1,
+        "ms": 1e-3,
+        "min": 60,
+        "h": 3600,
+        "d": 86400,
+        "day": 86400,
+        "days": 86400,
+        "w": 604800,
+    },
     "temperature": {"degC": 1, "°C": 1},
     "difference": {"K": 1, "mK": 1e-3},
     "humidity": {"%": 1, "%RH": 1},
@@ -57,7 +66,9 @@ def parse(text: object, kind: str) -> float:
     if kind == "number":
         if isinstance(text, (int, float)) and not isinstance(text, bool) and math.isfinite(text):
             return float(text)
-        raise UnitError(f"{text!r} is not a plain number", f"write {EXAMPLES['number']}, without quotes or unit")
+        raise UnitError(
+            f"{text!r} is not a plain number", f"write {EXAMPLES['number']}, without quotes or unit"
+        )
     units = TABLE[kind]
     example = f'write "{EXAMPLES[kind]}"'
     if isinstance(text, bool) or not isinstance(text, (int, float, str)):
@@ -75,7 +86,9 @@ def parse(text: object, kind: str) -> float:
         if joined is not None:
             return joined
     if whole and re.fullmatch(r"\S*[A-Za-z%°]\S*", whole[2]) and not re.search(r"\d", whole[2][:1]):
-        raise UnitError(f"{text!r} is not a {kind}", f"{example}; units: {', '.join(units)}{_other(whole[2], kind)}")
+        raise UnitError(
+            f"{text!r} is not a {kind}", f"{example}; units: {', '.join(units)}{_other(whole[2], kind)}"
+        )
     if re.fullmatch(_NUMBER, stripped):
         raise UnitError(f"{text!r} has no unit", f"{example}; units: {', '.join(units)}")
     raise UnitError(f"{text!r} is not a {kind}", f"{example}; units: {', '.join(units)}")
@@ -104,7 +117,7 @@ def _other(unit: str, wanted: str) -> str:
 
 def duration_text(seconds: float) -> str:
     """Return seconds as people say it: '90s', '30min', '6h', '2d', '1h30min'."""
-    rest = int(round(seconds))
+    rest = round(seconds)
     sign, rest = ("-", -rest) if rest < 0 else ("", rest)
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -43,7 +43,11 @@ CHIPS: dict[str, Chip] = {
         frozenset(range(34, 40)),
     ),
     "esp32s2": Chip(
-        "xtensawin", frozenset({"wifi", "espnow"}), frozenset(range(1, 21)), frozenset(range(22)), frozenset({46})
+        "xtensawin",
+        frozenset({"wifi", "espnow"}),
+        frozenset(range(1, 21)),
+        frozenset(range(22)),
+        frozenset({46}),
     ),
     "esp32s3": Chip("xtensawin", _ESP_RADIOS, frozenset(range(1, 21)), frozenset(range(22))),
     "esp32c3": Chip("rv32imc", _ESP_RADIOS, frozenset(range(5)), frozenset(range(6))),
@@ -150,11 +154,11 @@ class Flash(Table):
 
 
 class Pin(Table):
-    """number: GPIO number, on nRF port * 32 + pin. reserved, caution: why it can't, or had better not, be used."""
+    """number: GPIO number, on nRF port * 32 + pin. reserved, caution: why not to use it."""
 
     number: int = Field(ge=0, le=63)
     can: list[Capability] = Field(min_length=1, examples=['["in", "out"]'])
-    also: list[str] = []
+    also: list[str] = Field(default_factory=list)
     caution: str = ""
     reserved: str = ""
 
@@ -175,7 +179,7 @@ class Board(Table):
     memory: Memory
     runtime: dict[str, RuntimeFacts]
     power: Power
-    bus: dict[str, Bus] = {}
+    bus: dict[str, Bus] = Field(default_factory=dict)
     flash: Flash
     pins_from: PinsFrom
     pins: dict[str, Pin]
@@ -186,6 +190,13 @@ class Board(Table):
             if name == own or name in pin.also or (isinstance(name, int) and name == pin.number):
                 return own, pin
         return None
+
+    def heap_bytes(self, runtime: str | None = None) -> int:
+        """Bytes free to Python under `runtime` (default: the board's first)."""
+        return int(self.runtime[runtime or self.runtimes[0]].heap_bytes.value)
+
+    def filesystem_bytes(self, runtime: str | None = None) -> int:
+        return int(self.runtime[runtime or self.runtimes[0]].filesystem_bytes.value)
 
     def pin_names(self) -> list[str]:
         return list(self.pins) + [a for p in self.pins.values() for a in p.also]
@@ -198,29 +209,35 @@ def faults(board: Board) -> Iterator[Fault]:
         yield Fault(f'chip "{board.chip}" is not known', nearest(board.chip, list(CHIPS)), "chip")
         return
     if board.mpy_arch != chip.mpy_arch:
-        yield Fault(f'"{board.mpy_arch}" is not the architecture of {board.chip}', f'write "{chip.mpy_arch}"', "mpy_arch")
+        yield Fault(
+            f'"{board.mpy_arch}" is not the architecture of {board.chip}',
+            f'write "{chip.mpy_arch}"',
+            "mpy_arch",
+        )
     for i, link in enumerate(board.links):
         if link not in chip.radios:
             yield Fault(f'{board.chip} has no "{link}"', nearest(link, sorted(chip.radios)), "links", i)
     for name in board.runtimes:
         if name not in board.runtime:
-            yield Fault(f"[runtime.{name}] is missing", f"describe it, or take {name} out of runtimes", "runtimes")
+            yield Fault(
+                f"[runtime.{name}] is missing", f"describe it, or take {name} out of runtimes", "runtimes"
+            )
     total = board.memory.flash_bytes.value
     total += board.memory.external_flash_bytes.value if board.memory.external_flash_bytes else 0
-    for name, facts in board.runtime.items():
-        if name not in board.runtimes:
-            yield Fault(f"{name} is not among runtimes", "add it there or remove this table", "runtime", name)
+    for own, facts in board.runtime.items():
+        if own not in board.runtimes:
+            yield Fault(f"{own} is not among runtimes", "add it there or remove this table", "runtime", own)
         if facts.filesystem_bytes.value > total:
             yield Fault(
                 f"the file system has {facts.filesystem_bytes.value} bytes, flash only {total}",
                 "correct one of them",
-                *("runtime", name, "filesystem_bytes"),
+                *("runtime", own, "filesystem_bytes"),
             )
         if facts.heap_bytes.high > board.memory.ram_bytes.value:
             yield Fault(
                 f"a heap of {facts.heap_bytes.high} bytes in {board.memory.ram_bytes.value} bytes of RAM",
                 "correct one of them",
-                *("runtime", name, "heap_bytes"),
+                *("runtime", own, "heap_bytes"),
             )
     yield from _flash_faults(board)
     yield from _pin_faults(board, chip)
@@ -238,7 +255,10 @@ def _flash_faults(board: Board) -> Iterator[Fault]:
                 yield Fault(f"no address for {name}", f"add offset = {{ {name} = 0 }}", "flash", "offset")
     elif flash.method == "uf2" and not (flash.board_id and flash.volume):
         yield Fault(
-            "uf2 needs board_id and volume", "copy them from INFO_UF2.TXT on the loader's drive", "flash", "board_id"
+            "uf2 needs board_id and volume",
+            "copy them from INFO_UF2.TXT on the loader's drive",
+            "flash",
+            "board_id",
         )
 
 
@@ -255,12 +275,16 @@ def _pin_faults(board: Board, chip: Chip) -> Iterator[Fault]:
         by_number.setdefault(pin.number, name)
         for alias in (name, *pin.also):
             if alias in by_name:
-                yield Fault(f'the name "{alias}" is {by_name[alias]} already', "give each name once", "pins", name)
+                yield Fault(
+                    f'the name "{alias}" is {by_name[alias]} already', "give each name once", "pins", name
+                )
             by_name.setdefault(alias, name)
         for can, allowed in (("adc", chip.adc), ("wake", chip.wake)):
             if can in pin.can and allowed is not None and pin.number not in allowed:
                 what = "has no converter there" if can == "adc" else "can't be woken by it"
-                yield Fault(f"{name} can't do {can}: {board.chip} {what}", f"remove {can}", "pins", name, "can")
+                yield Fault(
+                    f"{name} can't do {can}: {board.chip} {what}", f"remove {can}", "pins", name, "can"
+                )
         if "out" in pin.can and pin.number in chip.input_only:
             yield Fault(f"{name} is input only on {board.chip}", "remove out", "pins", name, "can")
 
@@ -269,7 +293,13 @@ def _bus_faults(board: Board, name: str, bus: Bus) -> Iterator[Fault]:
     used: dict[str, str] = {}
     for role in sorted({r for roles in ROLES.values() for r in roles}):
         if getattr(bus, role) is not None and role not in ROLES[bus.kind]:
-            yield Fault(f"a bus of kind {bus.kind} has no {role}", f"it has {', '.join(ROLES[bus.kind])}", "bus", name, role)
+            yield Fault(
+                f"a bus of kind {bus.kind} has no {role}",
+                f"it has {', '.join(ROLES[bus.kind])}",
+                "bus",
+                name,
+                role,
+            )
     for role in ROLES[bus.kind]:
         pin_name = getattr(bus, role)
         if pin_name is None:
@@ -305,5 +335,9 @@ def pin_fault(board: Board, name: str | int, needs: tuple[Capability, ...]) -> F
 
 
 def _instead(board: Board, needs: tuple[Capability, ...]) -> str:
-    free = [n for n, p in board.pins.items() if not p.reserved and not p.caution and all(c in p.can for c in needs)]
+    free = [
+        n
+        for n, p in board.pins.items()
+        if not p.reserved and not p.caution and all(c in p.can for c in needs)
+    ]
     return f"use one of {', '.join(free[:12])}{' ...' if len(free) > 12 else ''}"

@@ -63,6 +63,11 @@ class Problems:
         if all(text != f[3] for f in self._found):
             self._found.append(entry)
 
+    def foreign(self, line: str) -> None:
+        """Take over a problem of another file, already in its final words."""
+        path, number = line.split(":")[:2] if line.count(":") > 1 else (line, "0")
+        self._found.append((path, int(number) if number.isdigit() else 0, len(self._found), line))
+
     def lines(self) -> list[str]:
         """Return the problems by file and line, those of the document itself first."""
         own = str(self.document.path)
@@ -73,17 +78,64 @@ class Problems:
             raise ConfigError(self.lines())
 
     def table(self, model: type[T], data: object, key: Key, document: Document | None = None) -> T | None:
-        """Return `data` as `model`, or None after noting each way in which it is not one."""
+        """Return `data` as `model`, after noting each way in which it is not one.
+
+        What is left when unknown keys are taken for the nearest known ones and wrong optional keys are
+        dropped is returned all the same, so that its other values can be checked; None if that is no table.
+        """
         if not isinstance(data, dict):
             self.add(key, f"a table is needed here, not {_kind(data)}", _table_fix(key, model), document)
             return None
         try:
             return model.model_validate(data)
         except ValidationError as e:
-            for detail in e.errors():
-                where, what, fix = _explain(model, detail)
-                self.add((*key, *where), what, fix, document)
+            details = e.errors()
+        meant = _meant(model, data, details)
+        for where, alike in _by_place(details):
+            if alike[0]["type"] == "missing" and where[-1] in meant.values():
+                continue  # the misspelt key says it
+            at, what, fix = _explain(model, where, alike)
+            self.add((*key, *at), what, fix, document)
+        try:
+            return model.model_validate(_mended(model, data, details, meant))
+        except ValidationError:
             return None
+
+
+def _by_place(details: list[ErrorDetails]) -> list[tuple[Key, list[ErrorDetails]]]:
+    """Group errors by key: a value that may be text or number gives one error for each that it is not."""
+    grouped: dict[Key, list[ErrorDetails]] = {}
+    for detail in details:
+        loc = tuple(p for p in detail["loc"] if p != "[key]")
+        while len(loc) > 1 and loc[-1] in _UNION_TAGS and detail["type"] != "extra_forbidden":
+            loc = loc[:-1]
+        grouped.setdefault(loc, []).append(detail)
+    return list(grouped.items())
+
+
+def _meant(model: type[BaseModel], data: dict[str, Any], details: list[ErrorDetails]) -> dict[str, str]:
+    """Return unknown key -> the known one that it is a misspelling of, if that one is not there."""
+    meant: dict[str, str] = {}
+    for detail in details:
+        if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+            key = str(detail["loc"][0])
+            free = [k for k in model.model_fields if k not in data and k not in meant.values()]
+            near = get_close_matches(key, free, n=1, cutoff=0.6)
+            if near:
+                meant[key] = near[0]
+    return meant
+
+
+def _mended(
+    model: type[BaseModel], data: dict[str, Any], details: list[ErrorDetails], meant: dict[str, str]
+) -> dict[str, Any]:
+    mended = {meant.get(k, k): v for k, v in data.items()}
+    for detail in details:
+        key = detail["loc"][0] if detail["loc"] else ""
+        optional = key not in model.model_fields or not model.model_fields[str(key)].is_required()
+        if key in mended and optional:
+            del mended[str(key)]
+    return mended
 
 
 def _table_fix(key: Key, model: type[BaseModel]) -> str:
@@ -115,7 +167,9 @@ def _field(model: type[BaseModel], path: Key) -> tuple[list[str], FieldInfo | No
     for part in path:
         if isinstance(part, int):
             continue
-        fields = current.model_fields if isinstance(current, type) and issubclass(current, BaseModel) else None
+        fields = (
+            current.model_fields if isinstance(current, type) and issubclass(current, BaseModel) else None
+        )
         if fields is None:
             return known, None  # below a mapping, such as pins by name
         known = list(fields)
@@ -134,6 +188,7 @@ def _inner_model(annotation: Any) -> Any:
     return None
 
 
+_UNION_TAGS = ("str", "int", "float", "bool")
 _SHAPES = {
     "string": "text",
     "int": "a whole number",
@@ -143,13 +198,12 @@ _SHAPES = {
     "dict": "a table",
     "model": "a table",
     "tuple": "a list [ ... ]",
-    "literal": "",
 }
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails) -> tuple[Key, str, str]:
-    """Return (key, what, fix) of one pydantic error."""
-    key: Key = tuple(p for p in detail["loc"] if p != "[key]")
+def _explain(model: type[BaseModel], key: Key, alike: list[ErrorDetails]) -> tuple[Key, str, str]:
+    """Return (key, what, fix) of the pydantic errors about one value."""
+    detail = alike[0]
     error, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     known, field = _field(model, key)
     example = str(field.examples[0]) if field is not None and field.examples else ""
@@ -176,8 +230,16 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> tuple[Key, str, st
     if error == "too_long":
         return key, f"at most {context.get('max_length')} are possible", "remove some"
     if error == "string_pattern_mismatch":
-        return key, f'"{value}" has letters that are not allowed', fix or f"it must match {context.get('pattern')}"
-    shape = _SHAPES.get(error.split("_")[0], "")
+        return (
+            key,
+            f'"{value}" has letters that are not allowed',
+            fix or f"it must match {context.get('pattern')}",
+        )
+    shapes = [_SHAPES.get(d["type"].split("_")[0], "") for d in alike]
+    shape = shapes[0]
+    if len(shapes) > 1:
+        shape = "a quantity with its unit" if "text" in shapes and "a number" in shapes else "a number"
+        shape = "text or a whole number" if sorted(shapes) == ["a whole number", "text"] else shape
     if shape:
         return key, f"{shape} is needed here, not {_kind(value)}", fix
     return key, detail["msg"], fix

@@ -53,7 +53,9 @@ def read(path: Path, what: str = "configuration") -> Document:
         found = _AT_LINE.fullmatch(str(e))
         says, line = (found[1], int(found[2])) if found else (str(e), text.count("\n") + 1)
         says = says.removesuffix(" (at end of document)")
-        raise ConfigError([f"{path}:{line}: not valid TOML: {says}; correct this line or the one above"]) from None
+        raise ConfigError(
+            [f"{path}:{line}: not valid TOML: {says}; correct this line or the one above"]
+        ) from None
     return Document(path, data, _Scanner(text.replace("\r\n", "\n")).scan())
 
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""Checks of what a node thinks: features, the model's output, the decision."""
+
+from .. import errors
+from ..units import UnitError
+from . import schema, toml_text
+from .channels import ALARMS, BY_UNIT, CHANNELS, PLAIN, Channel
+from .context import Context, one_of_kind, only_one
+from .problems import Table, nearest
+from .spec import Feature, Output, Part
+from .toml_text import Document, Key
+
+
+def features(context: Context, table: schema.FeaturesTable) -> tuple[list[Feature], int, Document | None]:
+    """Return the model's inputs, the rows of history they need, and their file, if not node.toml."""
+    document, prefix, listed = None, ("features",), table.inputs or []
+    if table.file is not None and table.inputs is not None:
+        context.add(("features", "inputs"), "both file and inputs are given", "keep one of them")
+    if table.file is not None:
+        path = context.folder / table.file
+        if not path.is_file():
+            context.add(
+                ("features", "file"), f"{path} is not there", "run the training script, which writes it"
+            )
+            return [], 1, None
+        try:
+            document = toml_text.read(path, "features file")
+        except errors.ConfigError as e:
+            for line in e.problems:
+                context.problems.foreign(line)
+            return [], 1, None
+        prefix = ()  # type: ignore[assignment]
+        read = context.problems.table(schema.FeaturesFile, document.data, (), document)
+        listed = read.inputs if read else []
+    elif table.inputs is None:
+        context.add(("features",), "neither file nor inputs is given", 'add file = "features.toml"')
+    found, rows = [], 1
+    for i, item in enumerate(listed):
+        key: Key = (*prefix, "inputs", i)
+        one = one_of_kind(context, item, key, schema.FEATURES, document)
+        made = _feature(context, one, key, document) if one else None
+        if made:
+            found.append(made)
+            rows = max(rows, made.age + 1 if made.kind <= 1 else made.age if made.kind <= 3 else 1)
+    return found, rows, document
+
+
+def _feature(context: Context, table: Table, key: Key, document: Document | None) -> Feature | None:
+    name = table.kind  # type: ignore[attr-defined]
+    number = list(schema.FEATURES).index(name)
+    if isinstance(table, schema.Hour):
+        return Feature(number, name, 0, 0, round(1000 * table.mean), 1000 * table.std, key)
+    index, age = 0, 0
+    if isinstance(table, schema.DewPoint):
+        lacking = [c for c in ("temperature", "humidity") if c not in context.channels]
+        if lacking:
+            fix = f"add {' and '.join(lacking)} to sensor.channels"
+            if context.channels:
+                context.add((*key, "kind"), f"the dew point needs {' and '.join(lacking)}", fix, document)
+            return None
+        channel: Channel | None = CHANNELS["temperature"]
+        index, age = context.channels.index("temperature"), context.channels.index("humidity")
+    elif isinstance(table, schema.Value):
+        channel = context.channel(table.channel, (*key, "channel"), document)
+        if channel is None:
+            return None
+        index, age = context.channels.index(table.channel), table.age
+        if name != "value" and age < 1:
+            context.add(
+                (*key, "age"),
+                f"{name} over {age} rows is always the same",
+                "write age = 1 or more rows",
+                document,
+            )
+            return None
+    if channel is None:
+        return None
+    of_difference = name in ("change", "dew_point_depression")
+    mean = context.counts(channel, table.mean, (*key, "mean"), difference=of_difference, document=document)  # type: ignore[attr-defined]
+    written = table.std  # type: ignore[attr-defined]
+    try:
+        std = channel.spread(written)
+    except UnitError as e:
+        context.add((*key, "std"), e.message, e.fix, document)
+        return None
+    if std <= 0:
+        context.add(
+            (*key, "std"),
+            f"{written!r} is not above zero",
+            "write the standard deviation of the training data",
+            document,
+        )
+        return None
+    return None if mean is None else Feature(number, name, index, age, mean, std, key)
+
+
+def model_output(context: Context, output: schema.Output) -> tuple[Output, Channel] | None:
+    """Return how the model's output becomes the score, and the channel whose unit the score has."""
+    units = [*BY_UNIT, "1"]
+    if output.unit not in units:
+        context.add(
+            ("model", "output", "unit"),
+            f'"{output.unit}" is no unit of an output',
+            nearest(output.unit, units),
+        )
+        return None
+    if output.times == 0:
+        context.add(("model", "output", "times"), "times 0 makes every score the same", "write times = 1.0")
+    own = PLAIN if output.unit == "1" else CHANNELS[BY_UNIT[output.unit]]
+    plus = -1
+    if output.plus is not None:
+        channel = context.channel(output.plus, ("model", "output", "plus"))
+        if channel is None:
+            return None
+        if channel is not own:
+            what = f"{output.plus} is in {channel.unit or 'counts'}, the output in {output.unit}"
+            fix = "take a channel of the same unit, or remove plus"
+            context.add(("model", "output", "plus"), what, fix)
+            return None
+        plus = context.channels.index(output.plus)
+    offset: int | None = 0
+    if output.offset is not None:
+        offset = context.counts(own, output.offset, ("model", "output", "offset"), difference=True)
+    return None if offset is None else (Output(plus, own.counts, output.times, offset), own)
+
+
+def decision(
+    context: Context, table: schema.DecisionTable, score: Channel
+) -> tuple[Part, float, bool] | None:
+    """Return the decision's record, its on-threshold in the score's unit, whether it is on below it."""
+    on_key = only_one(context, table, ("on_below", "on_above"), ("decision",), score.example)
+    if on_key is None:
+        return None
+    below = on_key == "on_below"
+    off_key, wrong = ("off_above", "off_below") if below else ("off_below", "off_above")
+    if getattr(table, wrong) is not None:
+        context.add(
+            ("decision", wrong), f"{on_key} goes with {off_key}", f"write {off_key} instead of {wrong}"
+        )
+        return None
+    on = context.counts(score, getattr(table, on_key), ("decision", on_key))
+    off = on
+    if getattr(table, off_key) is not None:
+        off = context.counts(score, getattr(table, off_key), ("decision", off_key))
+    if on is None or off is None:
+        return None
+    if (off < on) if below else (off > on):
+        side = "at or above" if below else "at or below"
+        what = f"{getattr(table, off_key)} is the wrong way round: the alarm would go off before it goes on"
+        context.add(("decision", off_key), what, f"write a value {side} {on_key} ({getattr(table, on_key)})")
+        return None
+    hold_off = round(table.hold_off)
+    return Part("threshold", (-1 if below else 1, on, off, table.average, hold_off)), on / score.counts, below
+
+
+def alarm_object(context: Context, table: schema.DecisionTable, score: str, below: bool) -> str:
+    """Return the name of the BTHome binary object that the alarm is sent as."""
+    if table.alarm is not None:
+        if table.alarm not in ALARMS:
+            context.add(
+                ("decision", "alarm"),
+                f'BTHome has no alarm "{table.alarm}"',
+                nearest(table.alarm, list(ALARMS)),
+            )
+            return "generic"
+        return table.alarm
+    if score == "temperature":
+        return "cold" if below else "heat"
+    return "moisture" if score == "humidity" and not below else "generic"
