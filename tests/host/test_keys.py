@@ -91,7 +91,10 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_processes_at_once_lose_no_key(repository: Path, home: Path) -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom torpor_host.keys import *\nget_or_create(sys.argv[2])"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from torpor_host.keys import get_or_create; get_or_create(sys.argv[2])"
+    )
     args = [sys.executable, "-c", code, str(repository / "host")]
     for process in [subprocess.Popen([*args, f"node{i}"]) for i in range(6)]:
         assert process.wait() == 0
