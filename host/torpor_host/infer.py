@@ -4,8 +4,9 @@
     y = run(Path("kws.tpm").read_bytes(), load_npy(Path("x.npy")), on="micropython")
 
 x is one input of the model's shape, with or without its leading 1, and gives one output of the model's
-shape; or a batch [N, ...] of them, and gives [N, ...]. int8 x goes in as it is; float x is quantized with the input's
-scale and zero point as TensorFlow Lite Micro's QUANTIZE does it (float32 division, halves away from zero).
+shape; or a batch [N, ...] of them, and gives [N, ...]. int8 x goes in as it is; float x is quantized with the
+input's scale and zero point as TensorFlow Lite Micro's QUANTIZE does it (float32 division, halves away from
+zero).
 """
 
 import os
@@ -72,7 +73,7 @@ def run(
     info = images.read(image, "image")
     if len(info.inputs) != 1 or len(info.outputs) != 1:
         raise TorporError(
-            f"the model has {len(info.inputs)} inputs and {len(info.outputs)} outputs; infer takes one of each",
+            f"the model has {len(info.inputs)} inputs and {len(info.outputs)} outputs, not one of each",
             fix="use torpor.nn.model.Model, whose .inputs and .outputs have them all",
         )
     batch, single = as_batch(info, x)

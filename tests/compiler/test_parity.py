@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Random models of every operator: each executor gives the bytes of tflite-micro."""
+
+import numpy as np
+import pytest
+from compiler.builder import KINDS, oracle
+from compiler.executors import KERNELS, execute
+from torpor_host.compiler import compile_bytes
+
+CASES = 11  # of each kind, in the default run
+SOAK_CASES = 300
+
+
+def check(kind: str, seed: int) -> None:
+    case = KINDS[kind](np.random.default_rng([seed, sorted(KINDS).index(kind)]))
+    want = oracle(case.model, case.inputs)[0].reshape(-1)
+    compiled = compile_bytes(case.model, f"{kind} {seed}")
+    for kernels in KERNELS:
+        got = execute(compiled.image, case.inputs, kernels)[0]
+        assert got.dtype == want.dtype
+        wrong = np.flatnonzero(got.view("u1") != want.view("u1"))
+        assert not len(wrong), f"{kind} seed {seed} {kernels}: {case.label}: {len(wrong)} of {want.size} differ"
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_parity(kind: str, seed: int) -> None:
+    check(kind, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_parity_soak(kind: str) -> None:
+    for seed in range(CASES, CASES + SOAK_CASES):
+        check(kind, seed)
