@@ -7,6 +7,7 @@ from typing import Any
 
 from bthome_ble import BTHomeBluetoothDeviceData
 from habluetooth import BluetoothServiceInfoBleak
+
 from torpor_host.collect import bthome
 
 logging.getLogger("bthome_ble").setLevel(logging.CRITICAL)

@@ -12,6 +12,7 @@ from bthome_ble.const import MEAS_TYPES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peer import OURS, Heard, Peer, ours
+
 from torpor.radio.bthome import _WIDTHS, Frame
 from torpor_host.collect import bthome
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from torpor.radio.bthome import Frame
 from torpor_host.collect import Collector, air, bthome, collector, open_receiver, run, store
 from torpor_host.collect.ble import SERVICE_UUID, BleReceiver

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from peer import Peer
+
 from torpor.errors import ConfigError
 from torpor.radio.reporter import create
 from torpor.schedule import Schedule

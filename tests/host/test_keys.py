@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from torpor_host import keys
 from torpor_host.errors import TorporError
 
