@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two packages lie in two folders, and a wheel also carries what goes onto boards: device/ and boards/."""
+"""The two packages lie in two folders; a wheel also carries what goes onto boards: device/ and boards/."""
 
 import shutil
 from pathlib import Path

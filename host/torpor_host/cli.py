@@ -49,64 +49,100 @@ def parser() -> _Parser:
     _add_json(p)
     p.set_defaults(run=verbs.check)
 
-    p = _verb(sub, "new", "Start a node: a folder with a node.toml that passes check.",
-              "torpor new orchard-2 --board esp32c3-devkitm-1")
+    p = _verb(
+        sub,
+        "new",
+        "Start a node: a folder with a node.toml that passes check.",
+        "torpor new orchard-2 --board esp32c3-devkitm-1",
+    )
     p.add_argument("name", help="name of the node and of the folder")
     p.add_argument("--board", required=True, help="a name that `torpor boards` lists, or a board file")
     p.add_argument("--in", dest="parent", type=Path, default=Path(), help="where (default: here)")
     p.set_defaults(run=verbs.new)
 
-    p = _verb(sub, "boards", "List the boards, or show one with the source of every number.",
-              "torpor boards esp32s3-devkitc-1")
+    p = _verb(
+        sub,
+        "boards",
+        "List the boards, or show one with the source of every number.",
+        "torpor boards esp32s3-devkitc-1",
+    )
     p.add_argument("name", nargs="?", help="board to show")
     _add_json(p)
     p.set_defaults(run=verbs.boards)
 
-    p = _verb(sub, "compile", "Compile an int8 .tflite into a model image (.tpm).",
-              "torpor compile examples/frost/frost.tflite -o frost.tpm --board esp32s3-devkitc-1")
+    p = _verb(
+        sub,
+        "compile",
+        "Compile an int8 .tflite into a model image (.tpm).",
+        "torpor compile examples/frost/frost.tflite -o frost.tpm --board esp32s3-devkitc-1",
+    )
     p.add_argument("model", type=Path, help="int8 .tflite")
     p.add_argument("-o", "--output", type=Path, required=True, help="image to write")
     p.add_argument("--board", help="fail if it does not fit this board")
     _add_json(p)
     p.set_defaults(run=verbs.compile_)
 
-    p = _verb(sub, "infer", "Run a model image on an input, here or on a real MicroPython.",
-              "torpor infer frost.tpm --input X.npy -o Y.npy --on micropython")
+    p = _verb(
+        sub,
+        "infer",
+        "Run a model image on an input, here or on a real MicroPython.",
+        "torpor infer frost.tpm --input X.npy -o Y.npy --on micropython",
+    )
     p.add_argument("image", type=Path, help="model image (.tpm)")
-    p.add_argument("--input", type=Path, required=True, metavar="X.npy",
-                   help="one input or a batch, int8 or float")
+    p.add_argument(
+        "--input", type=Path, required=True, metavar="X.npy", help="one input or a batch, int8 or float"
+    )
     p.add_argument("-o", "--output", type=Path, required=True, metavar="Y.npy")
     p.add_argument("--kernels", choices=("reference", "ulab"), default="reference")
     p.add_argument("--on", choices=("cpython", "micropython"), default="cpython")
     _add_json(p)
     p.set_defaults(run=verbs.infer)
 
-    p = _verb(sub, "inspect", "Show what is in an image or a bundle, or what a node loads as it wakes.",
-              "torpor inspect --wake examples/frost")
+    p = _verb(
+        sub,
+        "inspect",
+        "Show what is in an image or a bundle, or what a node loads as it wakes.",
+        "torpor inspect --wake examples/frost",
+    )
     p.add_argument("path", type=Path, help="a .tpm, a bundle folder, or with --wake a node's folder")
-    p.add_argument("--wake", action="store_true",
-                   help="bytes and modules that are loaded before the first trigger decision")
+    p.add_argument(
+        "--wake",
+        action="store_true",
+        help="bytes and modules that are loaded before the first trigger decision",
+    )
     _add_json(p)
     p.set_defaults(run=verbs.inspect)
 
-    p = _verb(sub, "build", "Build the bundle that goes onto the board.",
-              "torpor build examples/frost -o out/bundle")
+    p = _verb(
+        sub,
+        "build",
+        "Build the bundle that goes onto the board.",
+        "torpor build examples/frost -o out/bundle",
+    )
     p.add_argument("dir", type=Path, help="folder with node.toml")
     p.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
     p.add_argument("--on", metavar="BOARD", help="build it for this board instead")
     _add_json(p)
     p.set_defaults(run=verbs.build)
 
-    p = _verb(sub, "deploy", "Build a node and put it onto a board: only what differs is sent.",
-              "torpor deploy examples/frost --port /dev/ttyACM0")
+    p = _verb(
+        sub,
+        "deploy",
+        "Build a node and put it onto a board: only what differs is sent.",
+        "torpor deploy examples/frost --port /dev/ttyACM0",
+    )
     p.add_argument("dir", type=Path, help="folder with node.toml, or a bundle that `torpor build` made")
     p.add_argument("--port", required=True, help="serial port, or the folder of a CIRCUITPY drive")
     p.add_argument("--on", metavar="BOARD", help="build it for this board instead")
     _add_json(p)
     p.set_defaults(run=verbs.deploy)
 
-    p = _verb(sub, "collect", "Receive frames and store them in SQLite.",
-              "torpor collect virtual:out/frost/board --db telemetry.sqlite")
+    p = _verb(
+        sub,
+        "collect",
+        "Receive frames and store them in SQLite.",
+        "torpor collect virtual:out/frost/board --db telemetry.sqlite",
+    )
     p.add_argument("source", help="ble, virtual:BOARD-FOLDER, or a recording of the air")
     p.add_argument("--db", type=Path, default=Path("telemetry.sqlite"))
     p.add_argument("--follow", action="store_true", help="go on receiving until Ctrl-C")
@@ -114,15 +150,22 @@ def parser() -> _Parser:
     _add_json(p)
     p.set_defaults(run=verbs.collect)
 
-    p = _verb(sub, "run", "Check, compile, build, deploy, run and report: the whole life of a node.",
-              "torpor run examples/frost --on virtual --for 365d")
+    p = _verb(
+        sub,
+        "run",
+        "Check, compile, build, deploy, run and report: the whole life of a node.",
+        "torpor run examples/frost --on virtual --for 365d",
+    )
     p.add_argument("dir", type=Path, help="folder with node.toml")
     p.add_argument("--on", required=True, choices=("virtual",), help="where it runs")
     p.add_argument("--for", dest="duration", required=True, help="virtual time to run, e.g. 365d")
     p.add_argument("--trace", help="what the sensors see: a CSV, or tmy:greensboro, tmy:sand-point")
     p.add_argument("--out", type=Path, help="folder for the board, the data and the report (out/NAME)")
-    p.add_argument("--restart", action="store_true",
-                   help="end the interpreter at every sleep, as deep sleep does (slower, same result)")
+    p.add_argument(
+        "--restart",
+        action="store_true",
+        help="end the interpreter at every sleep, as deep sleep does (slower, same result)",
+    )
     _add_json(p)
     p.set_defaults(run=verbs.run)
     return top

@@ -25,7 +25,9 @@ def deploy_node(folder: Path, port: str, on: str | None = None, quiet: bool = Fa
             bundle = Path(scratch) / "bundle"
             bundles.build(project.spec, project.compiled, bundle)
         else:
-            raise ConfigError([f"{folder}: neither node.toml nor manifest.json is there; give a node's folder"])
+            raise ConfigError(
+                [f"{folder}: neither node.toml nor manifest.json is there; give a node's folder"]
+            )
         link = open_link(port)
         try:
             return deploy_bundle(bundle, link, quiet)

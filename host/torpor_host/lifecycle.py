@@ -32,11 +32,11 @@ def choose_world(project: Project, trace: str | None, seconds: int) -> World:
     if not wanted:
         raise UsageError(
             "nothing for the virtual sensors to see",
-            "give --trace FILE.csv, or write virtual = \"tmy:greensboro\" under [sensor]",
+            'give --trace FILE.csv, or write virtual = "tmy:greensboro" under [sensor]',
         )
     channels = project.spec.channels
     if wanted.startswith(TMY):
-        world = from_weather(wanted[len(TMY):], channels)
+        world = from_weather(wanted[len(TMY) :], channels)
     else:
         path = Path(wanted)
         world = from_csv(path if trace or path.is_absolute() else project.folder / path, channels)
@@ -65,7 +65,10 @@ def run_virtual(
     say(f"check    {folder}/node.toml: no problem found")
     if project.compiled:
         r = project.compiled.report
-        say(f"compile  {r['name']}: {r['flash_bytes']:,} B image, {r['peak_ram_bytes']:,} B RAM, {r['macs']:,} MACs")
+        say(
+            f"compile  {r['name']}: {r['flash_bytes']:,} B image, {r['peak_ram_bytes']:,} B RAM, "
+            f"{r['macs']:,} MACs"
+        )
     manifest = bundles.build(project.spec, project.compiled, out / "bundle")
     say(f"build    {len(manifest.files)} files, {sum(f.bytes for f in manifest.files):,} B")
 
@@ -79,7 +82,9 @@ def run_virtual(
                 link.remove(name)
         finally:
             link.close()
-    say(f"deploy   {len(deployed.sent)} sent ({deployed.bytes_sent:,} B), {len(deployed.unchanged)} unchanged")
+    say(
+        f"deploy   {len(deployed.sent)} sent ({deployed.bytes_sent:,} B), {len(deployed.unchanged)} unchanged"
+    )
 
     database = out / "telemetry.sqlite"
     _fresh(board.world, database)
@@ -89,7 +94,11 @@ def run_virtual(
 
     final = state.read(board, project.node_bin())
     summary, series = summarize(project, world, database, final, deployed)
-    summary |= {"out": str(out), "report_html": str(out / "report.html"), "report_png": str(out / "report.png")}
+    summary |= {
+        "out": str(out),
+        "report_html": str(out / "report.html"),
+        "report_png": str(out / "report.png"),
+    }
     plot.draw(summary, series, out / "report.png")
     page.write(summary, out / "report.png", out / "report.html")
     (out / "report.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -123,7 +132,7 @@ def _fresh(world: Path, database: Path) -> None:
 def _simulate(
     project: Project, board: VirtualBoard, world: World, database: Path, restart: bool, quiet: bool
 ) -> None:
-    """Run the node and receive what it sends, side by side; the bar shows the virtual time of the last frame."""
+    """Run the node and receive what it sends, side by side; the bar shows the last frame's virtual time."""
     name = project.spec.name
     key = board_key(board) if project.spec.encrypt else None
     (board.world / "air.bin").touch()

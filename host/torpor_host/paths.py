@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the files that are not Python modules of this package lie: in a checkout, or in an installed wheel."""
+"""Where the files lie that are no Python modules of this package: in a checkout or an installed wheel."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How results look as text on a terminal. Each function takes data and returns lines; nothing is computed here."""
+"""How results look as text on a terminal: data in, lines out; nothing is computed here."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     right = [all(isinstance(row.get(h), (int, float)) for row in rows) for h in heads]
     lines = [heads, *cells]
     return "\n".join(
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)).rstrip()
+        "  ".join(
+            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)
+        ).rstrip()
         for line in lines
     )
 
@@ -40,9 +42,16 @@ def project(project: Any) -> str:
     items = [("node", f"{s['name']} on {s['board']} ({s['runtime']})")]
     if s["model"]:
         m = s["model"]
-        items.append(("model", f"{m['name']}: {m['flash_bytes']:,} B flash, {m['peak_ram_bytes']:,} B RAM, "
-                               f"{m['macs']:,} MACs"))
-    items.append(("sends", f"{', '.join(s['fields'])} over {s['link']}, {'encrypted' if s['encrypt'] else 'in clear'}"))
+        items.append(
+            (
+                "model",
+                f"{m['name']}: {m['flash_bytes']:,} B flash, {m['peak_ram_bytes']:,} B RAM, "
+                f"{m['macs']:,} MACs",
+            )
+        )
+    items.append(
+        ("sends", f"{', '.join(s['fields'])} over {s['link']}, {'encrypted' if s['encrypt'] else 'in clear'}")
+    )
     items.append(("state", f"{s['state_bytes']} B kept in deep sleep"))
     return pairs(items) + "\nno problem found"
 
@@ -50,16 +59,27 @@ def project(project: Any) -> str:
 def compiled(report: Mapping[str, Any], path: Path) -> str:
     items = [
         ("image", f"{path}, {report['flash_bytes']:,} B ({report['weights_bytes']:,} B weights)"),
-        ("arena", f"{report['arena_bytes']:,} B (no plan can do with less than {report['lower_bound_bytes']:,} B)"),
+        (
+            "arena",
+            f"{report['arena_bytes']:,} B (no plan can do with less than {report['lower_bound_bytes']:,} B)",
+        ),
         ("peak RAM", f"{report['peak_ram_bytes']:,} B without weights"),
         ("MACs", f"{report['macs']:,}"),
     ]
     for word, tensors in (("input", report["inputs"]), ("output", report["outputs"])):
         for t in tensors:
-            items.append((word, f"{t['dtype']} {t['shape']} scale {t['scale']:g} zero point {t['zero_point']}"))
+            items.append(
+                (word, f"{t['dtype']} {t['shape']} scale {t['scale']:g} zero point {t['zero_point']}")
+            )
     fits = [
-        {"board": name, "fits": "yes" if not problems else "; ".join(
-            f"no: {p['region']} {p['need_bytes']:,} of {p['have_bytes']:,} B" for p in problems)}
+        {
+            "board": name,
+            "fits": "yes"
+            if not problems
+            else "; ".join(
+                f"no: {p['region']} {p['need_bytes']:,} of {p['have_bytes']:,} B" for p in problems
+            ),
+        }
         for name, problems in report["fits"].items()
     ]
     operators = [{"#": o["index"], "operator": o["name"], "MACs": o["macs"]} for o in report["operators"]]
@@ -86,7 +106,8 @@ def wake(path: Mapping[str, Any]) -> str:
     return (
         f"before the first trigger decision: {len(rows)} modules, {path['bytes']:,} B of .mpy, "
         f"{path['heap_bytes']:,} B of heap\n{table(rows)}\n\n"
-        f"only when a trigger fires or a frame is due: {len(later)} modules, {path['later_bytes']:,} B\n{table(later)}"
+        f"only when a trigger fires or a frame is due: {len(later)} modules, {path['later_bytes']:,} B\n"
+        f"{table(later)}"
     )
 
 
@@ -100,21 +121,42 @@ def summary(s: Mapping[str, Any]) -> str:
     """The end of `torpor run`: what happened, against truth and against sending everything."""
     up, energy, battery = s["uplinks"], s["energy"], s["battery"]
     days = f"{s['days']:g} days of {s['world']} on {s['ran_on']}"
-    items = [("ran", f"{days}: {s['counters']['wakes']:,} wakes, model run {s['counters']['inferences']:,} times")]
+    items = [
+        ("ran", f"{days}: {s['counters']['wakes']:,} wakes, model run {s['counters']['inferences']:,} times")
+    ]
     if s.get("events"):
         e = s["events"]
-        items.append(("events", f"{e['caught']} of {e['truth']} caught, {e['missed']} missed, {e['false']} false "
-                                f"alarms, {e['mean_lead_h']:.1f} h ahead on average"))
+        items.append(
+            (
+                "events",
+                f"{e['caught']} of {e['events']} caught ahead, by {e['mean_lead_h']:.1f} h on average; "
+                f"{e['late']} late, {e['missed']} missed; {e['false_alarms']} of {e['alarms']} alarms false",
+            )
+        )
     items += [
-        ("uplinks", f"{up['total']:,} ({up['heartbeats']:,} heartbeats, {up['alarms']:,} on or off) against "
-                    f"{up['periodic']:,} every 30 min: {up['saved_percent']:.1f} % fewer"),
-        ("energy", f"{energy['total_uj'] / 1e6:,.1f} J, {energy['average_uw']:.1f} uW on average as on {s['board']}: "
-                   + ", ".join(f"{c} {100 * uj / energy['total_uj']:.1f} %"
-                               for c, uj in sorted(energy["by_cause_uj"].items(), key=lambda i: -i[1])[:4])),
-        ("battery", f"{battery['name']}: {battery['life_days'] / 365.25:.1f} years "
-                    f"({battery['life_low_days'] / 365.25:.1f} to {battery['life_high_days'] / 365.25:.1f})"),
-        ("deployed", f"{s['deploy']['sent']} files sent ({s['deploy']['bytes_sent']:,} B), "
-                     f"{s['deploy']['unchanged']} unchanged"),
+        (
+            "uplinks",
+            f"{up['total']:,} ({up['heartbeats']:,} heartbeats, {up['alarms']:,} on or off) against "
+            f"{up['periodic']:,} every 30 min: {up['saved_percent']:.1f} % fewer",
+        ),
+        (
+            "energy",
+            f"{energy['total_uj'] / 1e6:,.1f} J, {energy['average_uw']:.1f} uW on average on {s['board']}: "
+            + ", ".join(
+                f"{c} {100 * uj / energy['total_uj']:.1f} %"
+                for c, uj in sorted(energy["by_cause_uj"].items(), key=lambda i: -i[1])[:4]
+            ),
+        ),
+        (
+            "battery",
+            f"{battery['name']}: {battery['life_days'] / 365.25:.1f} years "
+            f"({battery['life_low_days'] / 365.25:.1f} to {battery['life_high_days'] / 365.25:.1f})",
+        ),
+        (
+            "deployed",
+            f"{s['deploy']['sent']} files sent ({s['deploy']['bytes_sent']:,} B), "
+            f"{s['deploy']['unchanged']} unchanged",
+        ),
         ("report", f"{s['report_html']}, {s['report_png']}"),
     ]
     return pairs(items)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from . import boards as board_files
-from . import config, show
-from .errors import FitError, TorporError, UsageError
+from . import show
+from .errors import FitError, ImageFileError, TorporError, UsageError
 from .progress import bar
 
 
@@ -69,7 +69,9 @@ def compile_(args: argparse.Namespace) -> int:
     if args.board and report["fits"][args.board]:
         problem = report["fits"][args.board][0]
         raise FitError(
-            f"{args.model} on {args.board}: {problem['region']}", problem["need_bytes"], problem["have_bytes"],
+            f"{args.model} on {args.board}: {problem['region']}",
+            problem["need_bytes"],
+            problem["have_bytes"],
             "use a smaller model or another board (torpor boards)",
         )
     write_whole(args.output, compiled.image)
@@ -91,14 +93,22 @@ def write_whole(path: Path, data: bytes) -> None:
         raise TorporError(f"{path}: {e.strerror}", "give a path that can be written") from None
 
 
+def _read_image(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise ImageFileError(
+            f"{path}: {e.strerror}", "make it with: torpor compile MODEL.tflite -o MODEL.tpm"
+        ) from None
+
+
 def infer(args: argparse.Namespace) -> int:
     from . import infer as engine
-    from .compiler import image
 
-    data = image.load_bytes(args.image)
+    data = _read_image(args.image)
     x = engine.load_npy(args.input)
     with bar("infer", len(x), "inputs") as update:
-        y = engine.run(data, x, kernels=args.kernels, on=args.on, progress=update)
+        y = engine.run(data, x, args.kernels, args.on, progress=lambda done, _total: update(done))
     engine.save_npy(args.output, y)
     result = {"shape": list(y.shape), "dtype": str(y.dtype), "kernels": args.kernels, "on": args.on}
     if args.json:
@@ -129,9 +139,9 @@ def inspect(args: argparse.Namespace) -> int:
         return 0
     from .compiler import image
 
-    info = image.read(image.load_bytes(args.path), str(args.path))
+    info = image.read(_read_image(args.path), str(args.path))
     if args.json:
-        _print_json(image.as_dict(info))
+        _print_json(info.as_dict())
     else:
         print(image.describe(info))
     return 0

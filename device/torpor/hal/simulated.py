@@ -17,8 +17,8 @@ import sys
 
 import virtual_chip
 
-from . import COLD, TIMER
 from ..errors import LinkError, SensorError
+from . import COLD, TIMER
 
 WORLD_ENDED = 0  # exit codes of the process, read by the virtual board
 DEEP_SLEEP = 10
@@ -30,7 +30,7 @@ _RSSI_DBM = -60
 
 
 class _Retained:
-    """RAM that outlives deep sleep but not a loss of power: a bytearray that goes to rtc.bin with the clock."""
+    """RAM that outlives deep sleep but not a loss of power: it goes to rtc.bin with the clock."""
 
     def __init__(self, size):
         self.size = size
@@ -72,7 +72,11 @@ class Hal:
                 head = f.read(_RTC_BYTES)
                 if len(head) == _RTC_BYTES:
                     magic, self._now_s, self.wakes, size = struct.unpack(_RTC, head)
-                    if magic == b"TPRT" and size == self.retained.size and f.readinto(self.retained.data) == size:
+                    if (
+                        magic == b"TPRT"
+                        and size == self.retained.size
+                        and f.readinto(self.retained.data) == size
+                    ):
                         self._reason = TIMER
                         return
         except OSError:

@@ -14,8 +14,14 @@ _TRUTH = "#9ecae8"
 _ALARM = "#c8452f"
 _OURS = "#2a7f62"
 CAUSE_COLOURS = {
-    "sleep": "#b8c4ce", "boot": "#e0a458", "sense": "#5b8e7d", "trigger": "#a3c4bc", "features": "#bc4b51",
-    "infer": "#8f2d56", "radio": "#2f6690", "flash": "#6c757d",
+    "sleep": "#b8c4ce",
+    "boot": "#e0a458",
+    "sense": "#5b8e7d",
+    "trigger": "#a3c4bc",
+    "features": "#bc4b51",
+    "infer": "#8f2d56",
+    "radio": "#2f6690",
+    "flash": "#6c757d",
 }
 
 
@@ -50,13 +56,23 @@ def _signal(axes: Any, series: Series, summary: dict[str, Any]) -> None:
     low = float(np.min(series.values))
     at = low - 0.06 * float(np.ptp(series.values))
     for i, (start, end) in enumerate(series.alarms):
-        axes.plot(_dates((start, end)), (at, at), color=_ALARM, linewidth=5, solid_capstyle="butt",
-                  label="" if i else "alarm (node)")
+        axes.plot(
+            _dates((start, end)),
+            (at, at),
+            color=_ALARM,
+            linewidth=5,
+            solid_capstyle="butt",
+            label="" if i else "alarm (node)",
+        )
     axes.set_ylabel(f"{series.channel} ({series.unit})")
     events = summary.get("events")
     axes.set_title(
         f"{summary['name']}: {summary['days']:g} days of {summary['world']}"
-        + (f"; {events['caught']} of {events['truth']} events caught, {events['false']} false" if events else "")
+        + (
+            f"; {events['caught']} of {events['events']} events caught, {events['false_alarms']} false alarms"
+            if events
+            else ""
+        )
     )
     axes.legend(loc="upper right", ncols=3, frameon=False)
 
@@ -64,10 +80,17 @@ def _signal(axes: Any, series: Series, summary: dict[str, Any]) -> None:
 def _uplinks(axes: Any, series: Series, summary: dict[str, Any]) -> None:
     up = summary["uplinks"]
     start, end = series.times_s[0], series.times_s[-1]
-    axes.plot(_dates((start, end)), (1, up["periodic"]), color=_SIGNAL, label=f"every 30 min: {up['periodic']:,}")
+    axes.plot(
+        _dates((start, end)), (1, up["periodic"]), color=_SIGNAL, label=f"every 30 min: {up['periodic']:,}"
+    )
     if series.uplinks_s:
-        axes.step(_dates(series.uplinks_s), np.arange(1, len(series.uplinks_s) + 1), where="post",
-                  color=_OURS, label=f"this node: {up['total']:,}")
+        axes.step(
+            _dates(series.uplinks_s),
+            np.arange(1, len(series.uplinks_s) + 1),
+            where="post",
+            color=_OURS,
+            label=f"this node: {up['total']:,}",
+        )
     axes.set_yscale("log")
     axes.set_ylabel("frames sent so far")
     axes.set_title(f"uplinks: {up['saved_percent']:.1f} % fewer")
@@ -106,8 +129,16 @@ def draw(summary: dict[str, Any], series: Series, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    with pyplot.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-                            "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK}):
+    with pyplot.rc_context(
+        {
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "text.color": _INK,
+            "axes.labelcolor": _INK,
+            "axes.edgecolor": _INK,
+        }
+    ):
         figure = pyplot.figure(figsize=(12, 7.2), layout="constrained")
         grid = figure.add_gridspec(2, 3, height_ratios=(1.3, 1))
         _signal(figure.add_subplot(grid[0, :]), series, summary)

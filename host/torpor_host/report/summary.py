@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..collect import store
 from ..project import Project
 from ..simulate.state import NodeState
@@ -50,13 +48,6 @@ def battery_life(project: Project, energy_uj: Mapping[str, int], seconds: int) -
     }
 
 
-def runs_below(times_s: np.ndarray, values: np.ndarray, threshold: float, step_s: int) -> list[tuple[int, int]]:
-    """Return maximal runs with values <= threshold as [(from_s, to_s)], to_s one step after the last."""
-    inside = np.concatenate(([False], values <= threshold, [False]))
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    return [(int(times_s[a]), int(times_s[b - 1]) + step_s) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
 def alarms_of(events: list[dict[str, Any]], end_s: int) -> list[tuple[int, int]]:
     """Pair alarm-on with alarm-off frames; an alarm that is still on ends with the run."""
     alarms, since = [], None
@@ -80,14 +71,15 @@ def summarize(
     end_s = world.start_s + world.seconds
     uplinks = store.frames(database, spec.name)
     alarms = alarms_of(store.events(database, spec.name), end_s)
-    channel, threshold, below = spec.decision_channel, spec.decision_threshold, spec.decision_below
+    channel, threshold = spec.decision_channel, spec.event_threshold
     values = world.channel(channel)
     truth: list[tuple[int, int]] = []
     events = None
     if threshold is not None:
-        sign = 1.0 if below else -1.0
-        truth = runs_below(times_s, sign * values, sign * threshold, world.step_s)
-        events = score(times_s, sign * values, alarms, threshold=sign * threshold).as_dict()
+        sign = 1.0 if spec.decision_below else -1.0  # an event above its threshold is one below, upside down
+        result = score(times_s, sign * values, alarms, threshold=sign * threshold)
+        truth = [(e.start_s, e.end_s + world.step_s) for e in result.events]
+        events = result.as_dict()
     periodic = world.seconds // PERIODIC_S
     changes = len(store.events(database, spec.name))
     total = len(uplinks)
@@ -124,6 +116,13 @@ def summarize(
         "assumptions": spec.assumptions(),
     }
     series = Series(
-        times_s, values, channel, spec.unit_of(channel), threshold, truth, alarms, [f["time_s"] for f in uplinks]
+        times_s,
+        values,
+        channel,
+        spec.unit_of(channel),
+        threshold,
+        truth,
+        alarms,
+        [f["time_s"] for f in uplinks],
     )
     return summary, series

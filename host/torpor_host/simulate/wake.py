@@ -37,10 +37,15 @@ def wake_path(folder: Path) -> dict[str, Any]:
         World("probe", tuple(project.spec.channels), 1_735_700_400, 3600, one_row).write(world / "world.bin")
         run = subprocess.run(
             [*command(), str(_PROBE), str(bundle), str(world)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     if run.returncode:
-        raise DeviceError(f"{folder}: the node does not wake: {run.stdout.strip().splitlines()[-1:]}", run.stdout)
+        raise DeviceError(
+            f"{folder}: the node does not wake: {run.stdout.strip().splitlines()[-1:]}", run.stdout
+        )
     loaded, heap = [], 0
     for line in run.stdout.splitlines():
         word, value = line.split(" ", 1)
@@ -48,7 +53,9 @@ def wake_path(folder: Path) -> dict[str, Any]:
             heap = int(value)
         else:
             loaded.append(_file_of(value, sizes))
-    hal = next((p for p in own_sizes if "/hal/" in p and not p.endswith("__init__.mpy") and p != _SIMULATED), None)
+    hal = next(
+        (p for p in own_sizes if "/hal/" in p and not p.endswith("__init__.mpy") and p != _SIMULATED), None
+    )
 
     def row(path: str) -> dict[str, Any]:
         size = own_sizes[hal] if path == _SIMULATED and hal else sizes[path]

@@ -128,7 +128,9 @@ def from_csv(path: Path, channels: Sequence[str]) -> World:
     for i, row in enumerate(rows[1:]):
         line = i + 2
         if len(row) <= max(at):
-            raise TraceError(f"{path}:{line}: {len(row)} columns, {len(header)} expected", "complete the line")
+            raise TraceError(
+                f"{path}:{line}: {len(row)} columns, {len(header)} expected", "complete the line"
+            )
         values[i, 0] = _seconds(row[at[0]].strip(), path, line)
         for k in range(1, len(at)):
             try:
@@ -160,7 +162,7 @@ def _equally_spaced(path: Path, channels: Sequence[str], values: np.ndarray) -> 
         over = np.nonzero(np.abs(values[:, k + 1]) > limit)[0]
         if len(over):
             raise TraceError(
-                f"{path}:{int(over[0]) + 2}: {COLUMNS[channel][0]}: {values[over[0], k + 1]:g} is out of range",
+                f"{path}:{int(over[0]) + 2}: {COLUMNS[channel][0]}: {values[over[0], k + 1]:g} is too much",
                 f"|value| must be at most {limit:g}; check the unit",
             )
     samples = np.stack([_counts(values[:, k + 1], c) for k, c in enumerate(channels)], axis=1)

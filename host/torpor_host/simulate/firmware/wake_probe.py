@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs in MicroPython: wake a node once up to its first trigger decision and print what that took.
 
-    micropython wake_probe.py BUNDLE WORLD
+micropython wake_probe.py BUNDLE WORLD
 """
 
 import gc
