@@ -12,7 +12,7 @@ node's configuration names go in. The same input gives the same bytes.
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -101,23 +101,31 @@ def read(path: Path) -> Manifest:
     return manifest
 
 
-def stored_bytes(size: int) -> int:
-    """Bytes that a file of `size` takes on a board: whole blocks, one more for its name."""
-    return -(-size // BLOCK_BYTES) * BLOCK_BYTES
+def stored_bytes(sizes: Iterable[int], folders: int = 0) -> int:
+    """Bytes that files and new folders take on a board at most.
+
+    A file takes whole blocks, a folder two (littlefs keeps its records in pairs; FAT needs less), and two
+    more are what littlefs needs free to move such a pair.
+    """
+    return (sum(-(-size // BLOCK_BYTES) for size in sizes) + 2 * folders + 2) * BLOCK_BYTES
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Return every folder on the way to one of `paths`, but for the root."""
+    return {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}
 
 
 def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
     """Return path on the board -> content, for the code."""
     modules = set(spec.modules)
-    for name in spec.modules:
-        modules |= {f"{p}/__init__.py" for p in PurePosixPath(name).parents if p != PurePosixPath(".")}
-    files = {_MAIN[spec.runtime]: minify(_source(device / "main.py")).encode()}
+    modules |= {f"{folder}/__init__.py" for folder in folders_of(modules)}
+    files = {_MAIN[spec.runtime]: _minified(device / "main.py").encode()}
     with tempfile.TemporaryDirectory() as scratch:
         for name in sorted(modules):
             path = device / name
             if name not in spec.modules and not path.is_file():
                 continue
-            short = minify(_source(path), name)
+            short = _minified(path)
             if not short and path.name == "__init__.py":
                 continue  # a package needs none that holds nothing; it would cost a block and a look-up
             if spec.runtime == "circuitpython":
@@ -128,11 +136,13 @@ def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
     return files
 
 
-def _source(path: Path) -> str:
+def _minified(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return minify(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise TorporError(f"{path}: no such device file", "install torpor again") from None
+    except SyntaxError as e:
+        raise CompileError(f"{path}:{e.lineno}: {e.msg}", "device code must be valid Python") from None
 
 
 def compile_mpy(path: Path, name: str, arch: str | None, scratch: Path) -> bytes:
@@ -153,7 +163,8 @@ def compile_mpy(path: Path, name: str, arch: str | None, scratch: Path) -> bytes
 
 
 def _check_fit(manifest: Manifest, board: BoardFacts) -> None:
-    need = sum(stored_bytes(f.bytes) for f in manifest.files) + stored_bytes(len(manifest.encode()))
+    sizes = [*(f.bytes for f in manifest.files), len(manifest.encode())]
+    need = stored_bytes(sizes, len(folders_of(f.path for f in manifest.files)))
     have = board.filesystem_bytes()
     if need > have:
         largest = max(manifest.files, key=lambda f: f.bytes)
