@@ -22,13 +22,12 @@ from typing import Any
 from ..errors import DeviceError, DiskFullError, TorporError
 from . import bundle as bundles
 from . import manifest as manifests
-from .bundle import BLOCK_BYTES, stored_bytes
+from .bundle import folders_of, stored_bytes
 from .link import Link, Step
 from .manifest import Manifest
 
 TEMPORARY = ".deploy"  # ending of the names under which files arrive
 KEY_FILE = "key.bin"
-_RESERVE_BYTES = 2 * BLOCK_BYTES  # littlefs needs free blocks to move its folders' records
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,21 @@ def deploy(
     stale = [p for p in listing if p.endswith(TEMPORARY) and p[: -len(TEMPORARY)] not in arrived]
     removed = sorted(p for p in previous if p not in contents and p in listing)
     if stale:
-        link.rename_all([(p, None) for p in stale])
+        link.rename_all([(p, None) for p in stale])  # and the folders that this leaves empty
+        listing -= set(stale)
     sending = [path for path in differing if path not in arrived]
     total = manifest.total_bytes  # the manifest and the secrets are not counted
     report = (lambda done: progress(min(done, total))) if progress else (lambda done: None)
-    _send(link, contents, wanted, sending, sorted(arrived), report)
+    folders = folders_of(sending) - folders_of(listing)
+    need = stored_bytes([len(contents[p]) for p in sending], len(folders)) if sending else 0
+    try:
+        _check_space(link, need)
+        for folder in sorted(folders):
+            link.mkdirs(folder)
+        _send(link, contents, wanted, sending, report)
+    except DiskFullError:
+        link.rename_all([(p + TEMPORARY, None) for p in [*sending, *sorted(arrived)]])
+        raise
 
     order = sorted(differing, key=_order)
     steps: list[Step] = [(p + TEMPORARY, p) for p in order if p != manifests.FILE]
@@ -147,34 +156,26 @@ def _listing(link: Link, paths: set[str]) -> set[str]:
     return found
 
 
+def _check_space(link: Link, need_bytes: int) -> None:
+    have_bytes = link.free_bytes() if need_bytes else 0
+    if need_bytes > have_bytes:
+        what = f"the board's file system is full: {need_bytes:,} bytes needed beside the old files"
+        raise DiskFullError(f"{what}, {have_bytes:,} free", "remove files; the node on it is as it was")
+
+
 def _send(
     link: Link,
     contents: Mapping[str, bytes],
     wanted: Mapping[str, str],
     sending: list[str],
-    arrived: list[str],
     progress: Callable[[float], None],
 ) -> None:
-    """Write and verify temporary files; when the disk is full, remove them all, the earlier ones too."""
-    need = sum(stored_bytes(len(contents[p])) for p in sending)
-    have = max(0, link.free_bytes() - _RESERVE_BYTES) if sending else 0
-    try:
-        if need > have:
-            raise DiskFullError("the board's file system is full")
-        for folder in sorted({str(PurePosixPath(p).parent) for p in sending} - {"."}):
-            link.mkdirs(folder)
-        done = sum(len(data) for path, data in contents.items() if path not in sending)
-        progress(done)
-        for path in sending:
-            tell = partial(_tell, progress, done)
-            _send_one(link, path + TEMPORARY, contents[path], wanted[path], tell)
-            done += len(contents[path])
-    except DiskFullError as e:
-        link.rename_all([(p + TEMPORARY, None) for p in [*sending, *arrived]])
-        raise DiskFullError(
-            f"{e.message}: {need:,} bytes needed beside the old files, {have:,} free",
-            "remove files from the board; the node on it is as it was",
-        ) from None
+    """Write temporary files and verify each."""
+    done = sum(len(data) for path, data in contents.items() if path not in sending)
+    progress(done)
+    for path in sending:
+        _send_one(link, path + TEMPORARY, contents[path], wanted[path], partial(_tell, progress, done))
+        done += len(contents[path])
 
 
 def _send_one(link: Link, path: str, data: bytes, wanted: str, progress: Callable[[int], None]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DeviceError, DiskFullError, LinkLostError
-from .bundle import stored_bytes
+from .bundle import folders_of, stored_bytes
 
 Progress = Callable[[int], None]  # takes the bytes of this file that are over so far
 Step = tuple[str, str | None]
@@ -102,6 +102,7 @@ class FakeLink(Link):
 
     def __init__(self, files: dict[str, bytes] | None = None, disk_bytes: int = 1 << 20) -> None:
         self.files = dict(files or {})
+        self.folders = folders_of(self.files)
         self.disk_bytes = disk_bytes
         self.info = BoardInfo("micropython", "1.29.0", 6)
         self.die_after_ops: int | None = None
@@ -136,6 +137,8 @@ class FakeLink(Link):
 
     def write(self, path: str, data: bytes, progress: Progress | None = None) -> None:
         self._op()
+        if not folders_of([path]) <= self.folders:
+            raise DeviceError(f"write {path}: ENOENT")
         self.files.pop(path, None)
         budget = len(data) if self.die_after_bytes is None else self.die_after_bytes - self.written
         room = self.free_bytes_now()
@@ -145,7 +148,7 @@ class FakeLink(Link):
         if budget < len(data):
             self.dead = True
             raise LinkLostError("fake link: died while writing", "revive it")
-        if stored_bytes(len(data)) > room:
+        if len(landed) < len(data):
             raise DiskFullError(f"{path}: no space left on the board")
         if path == self.garble:
             self.files[path], self.garble = bytes([landed[0] ^ 1]) + landed[1:], ""
@@ -157,6 +160,7 @@ class FakeLink(Link):
             self._op()
             if new is None:
                 self.files.pop(old, None)
+                self.folders -= folders_of([old]) - folders_of(self.files)
             elif old not in self.files:
                 raise DeviceError(f"rename {old}: ENOENT")
             else:
@@ -173,7 +177,7 @@ class FakeLink(Link):
         return found
 
     def free_bytes_now(self) -> int:
-        return self.disk_bytes - sum(stored_bytes(len(d)) for d in self.files.values())
+        return self.disk_bytes - stored_bytes((len(d) for d in self.files.values()), len(self.folders))
 
     def free_bytes(self) -> int:
         self._op()
@@ -181,6 +185,7 @@ class FakeLink(Link):
 
     def mkdirs(self, folder: str) -> None:
         self._op()
+        self.folders |= {folder} | folders_of([folder])
 
     def reset(self) -> None:
         self._op()

@@ -235,6 +235,7 @@ class SerialLink(Link):
             self._transport.exec_raw(_RESET.strip(), timeout=1)
             self._transport.exit_raw_repl()  # still here: there is no reset, so a soft one
             self._transport.serial.write(b"\x04")
+            self._transport.read_until(1, b"soft reboot\r\n", timeout_overall=self._timeout_s)
         except (TransportError, OSError, struct.error):
             pass  # as wanted: the board has gone
 
@@ -253,7 +254,7 @@ def _device_error(output: str, doing: str) -> DeviceError | DiskFullError:
     number = re.search(r"OSError: (?:\[Errno )?(\d+)", last)
     code = int(number[1]) if number else 0
     if code == errno.ENOSPC or "ENOSPC" in last:
-        return DiskFullError(f"{doing}: the board's file system is full", "remove files from it")
+        return DiskFullError(f"{doing}: the board's file system is full", "remove files from the board")
     fix = "the board's own message says why"
     if code == errno.EROFS or "EROFS" in last:
         fix = "while its drive is mounted a board may not write: give the drive's folder as --port instead"
