@@ -29,6 +29,7 @@ import sys
 import termios
 import time
 import tty
+from typing import Any
 
 from micropython_module import run_main
 
@@ -39,18 +40,18 @@ _FRIENDLY_BANNER = b'Type "help()" for more information.\r\n'
 _PROMPTS = (b">>> ", b"... ", b"=== ")
 
 
-def _terminal():
+def _terminal() -> tuple[int, int]:
     master, slave = pty.openpty()
     tty.setraw(slave)  # before anything runs: else mpremote waits for ever for the newlines it knows
     return master, slave
 
 
-def _waits_at_prompt(tail):
+def _waits_at_prompt(tail: bytes) -> bool:
     """Whether an interpreter that printed `tail` last waits for input rather than runs a program."""
     return tail.endswith((b"\x04>", _RAW_BANNER + b">")) or tail.rpartition(b"\n")[2].startswith(_PROMPTS)
 
 
-def _takes_interrupt(pid, tail):
+def _takes_interrupt(pid: int, tail: bytes) -> bool:
     """Whether SIGINT would be caught. MicroPython catches it only while a program runs; else it kills."""
     try:
         with open(f"/proc/{pid}/status") as f:
@@ -63,7 +64,7 @@ def _takes_interrupt(pid, tail):
 class Interpreter:
     """One MicroPython process; it leads a session of its own on an inner terminal."""
 
-    def __init__(self, argv):
+    def __init__(self, argv: list[str]) -> None:
         self.fd, slave = _terminal()
         self.tail = b""
         self.unread = b""  # sent to it, not yet taken
@@ -84,7 +85,7 @@ class Interpreter:
         os.close(slave)
         os.set_blocking(self.fd, False)  # a program that reads nothing must not stop the bridge
 
-    def read(self):
+    def read(self) -> bytes:
         """Return what it printed, b"" once it has ended."""
         try:
             data = os.read(self.fd, 16384)
@@ -95,7 +96,7 @@ class Interpreter:
         self.tail = (self.tail + data)[-_KEEP_BYTES:]
         return data
 
-    def write(self, data=b""):
+    def write(self, data: bytes = b"") -> None:
         if b"\x03" in data and _takes_interrupt(self.pid, self.tail):
             os.kill(self.pid, signal.SIGINT)
             data, self.unread = data.replace(b"\x03", b""), b""
@@ -103,7 +104,7 @@ class Interpreter:
         with contextlib.suppress(OSError):  # full, or it has just ended, which the next read says
             self.unread = self.unread[os.write(self.fd, self.unread) :]
 
-    def end(self, kill=False):
+    def end(self, kill: bool = False) -> int:
         """Wait for its end; return the exit code, or minus the signal that killed it."""
         with contextlib.suppress(ProcessLookupError):
             if kill:
@@ -111,7 +112,7 @@ class Interpreter:
         os.close(self.fd)  # also hangs up, should it have closed its terminal and live on
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
-    def read_until(self, token, timeout_s=5.0):
+    def read_until(self, token: bytes, timeout_s: float = 5.0) -> bytes:
         """Return the output up to `token`, or what came before its end or the timeout."""
         data, end = b"", time.monotonic() + timeout_s
         while token not in data and select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
@@ -123,21 +124,21 @@ class Interpreter:
 
 
 class Bridge:
-    def __init__(self, console_argv, main_argv):
+    def __init__(self, console_argv: list[str], main_argv: list[str]) -> None:
         self._console_argv = console_argv
         self._main_argv = main_argv
-        self._cpu = None  # the interpreter; a board has one processor, so never two
+        self._cpu: Interpreter | None = None  # a board has one processor, so never two
         self._running_main = False
-        self._deadline = None
+        self._deadline: float | None = None
         self._outer = self._slave = -1
         self._pending = b""  # printed, not yet taken by whoever has the port open
-        self._refused_since = None
+        self._refused_since: float | None = None
         self._raw = False
         self._commands = b""
 
-    def serve(self):
+    def serve(self) -> None:
         while True:
-            reads, writes = [0], []
+            reads, writes = [0], list[int]()
             if self._outer >= 0:
                 if not self._cpu or len(self._cpu.unread) < _KEEP_BYTES:
                     reads.append(self._outer)
@@ -156,17 +157,17 @@ class Bridge:
             if self._cpu and self._cpu.fd in writable:
                 self._cpu.write()
             if self._cpu and self._cpu.fd in ready:
-                self._from_interpreter()
+                self._from_interpreter(self._cpu)
             if self._outer in ready:
                 self._from_port()
-            self._to_port(self._outer in writable)
-            if self._deadline and time.monotonic() > self._deadline:
-                self._main_ended(timed_out=True)
+            self._to_port()
+            if self._cpu and self._deadline and time.monotonic() > self._deadline:
+                self._main_ended(self._cpu, timed_out=True)
             if 0 in ready and not self._from_host():
                 break
         self._cut()
 
-    def _from_host(self):
+    def _from_host(self) -> bool:
         got = os.read(0, 4096)
         self._commands += got
         while b"\n" in self._commands:
@@ -186,16 +187,16 @@ class Bridge:
                 self._answer()
         return bool(got)
 
-    def _answer(self, **fields):
+    def _answer(self, **fields: Any) -> None:
         sys.stdout.write(json.dumps(fields) + "\n")
         sys.stdout.flush()
 
-    def _stop_cpu(self):
+    def _stop_cpu(self) -> None:
         if self._cpu:
             self._cpu.end(kill=True)
             self._cpu, self._running_main, self._raw = None, False, False
 
-    def _cut(self):
+    def _cut(self) -> None:
         self._stop_cpu()
         self._deadline, self._pending = None, b""
         if self._outer >= 0:
@@ -203,48 +204,47 @@ class Bridge:
             os.close(self._outer)
             self._outer = self._slave = -1
 
-    def _main_ended(self, timed_out=False):
-        console = self._cpu.tail.decode("utf-8", "replace").replace("\r\n", "\n")
-        code = self._cpu.end(kill=timed_out)
+    def _main_ended(self, cpu: Interpreter, timed_out: bool = False) -> None:
+        console = cpu.tail.decode("utf-8", "replace").replace("\r\n", "\n")
+        code = cpu.end(kill=timed_out)
         self._cpu, self._running_main, self._deadline = None, False, None
         self._answer(exit=None if timed_out else code, console=console)
 
-    def _print(self, data):
+    def _print(self, data: bytes) -> None:
         if self._outer >= 0:
             self._pending += data
 
-    def _from_interpreter(self):
-        data = self._cpu.read()
+    def _from_interpreter(self, cpu: Interpreter) -> None:
+        data = cpu.read()
         if data:
             self._print(data)
-            recent = self._cpu.tail[-len(data) - len(_FRIENDLY_BANNER) :]
+            recent = cpu.tail[-len(data) - len(_FRIENDLY_BANNER) :]
             raw, friendly = recent.rfind(_RAW_BANNER), recent.rfind(_FRIENDLY_BANNER)
             if raw != friendly:  # at least one was printed; the later one holds
                 self._raw = raw > friendly
         elif self._running_main:
-            self._main_ended()
+            self._main_ended(cpu)
         else:  # Ctrl-D, or a program called sys.exit(): what a board answers with a soft reset
             raw = self._raw
             self._stop_cpu()
             self._print(b"MPY: soft reboot\r\n")
             self._start_console(raw)
 
-    def _start_console(self, raw=False):
-        self._cpu = Interpreter(self._console_argv)
-        shown = self._cpu.read_until(b">>> ")
+    def _start_console(self, raw: bool = False) -> Interpreter:
+        cpu = Interpreter(self._console_argv)
+        shown = cpu.read_until(b">>> ")
         if raw:  # a soft reset keeps the raw REPL, and prints no friendly banner in between
-            self._cpu.write(b"\x01")
-            shown = self._cpu.read_until(_RAW_BANNER + b">").rpartition(b">>> ")[2].lstrip(b"\r\n")
-        self._raw = raw
+            cpu.write(b"\x01")
+            shown = cpu.read_until(_RAW_BANNER + b">").rpartition(b">>> ")[2].lstrip(b"\r\n")
+        self._cpu, self._raw = cpu, raw
         self._print(shown)
+        return cpu
 
-    def _from_port(self):
+    def _from_port(self) -> None:
         data = os.read(self._outer, 16384)
-        if not self._cpu:
-            self._start_console()
-        self._cpu.write(data)
+        (self._cpu or self._start_console()).write(data)
 
-    def _to_port(self, writable):
+    def _to_port(self) -> None:
         if not self._pending:
             self._refused_since = None
             return
@@ -262,7 +262,7 @@ class Bridge:
             self._pending, self._refused_since = b"", None
 
 
-def main():
+def main() -> None:
     orders = json.loads(sys.argv[1])
     image = os.open(orders["image"], os.O_RDWR)
     try:
