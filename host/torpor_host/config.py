@@ -60,6 +60,7 @@ class _Decided:
     name: str = ""
     channel: str = ""
     threshold: float | None = None
+    event: float | None = None
     below: bool = False
     alarm: str | None = None
 
@@ -181,6 +182,7 @@ class _Loader:
             decision_name=decided.name,
             decision_channel=decided.channel,
             decision_threshold=decided.threshold,
+            event_threshold=decided.event,
             decision_below=decided.below,
             alarm=decided.alarm or "",
             link=link,
@@ -267,13 +269,15 @@ class _Loader:
         if score is None:
             return _Decided(name=table.name, channel=channel, alarm="generic")
         made = thinking.decision(context, table, score)
-        below = made[2] if made else table.on_below is not None
+        below = made[3] if made else table.on_below is not None
         scored = next((n for n, c in CHANNELS.items() if c is score), "")
         alarm = thinking.alarm_object(context, table, scored, below)
         if made is None:
-            return _Decided(None, table.name, channel, None, below, alarm)
-        threshold = made[1] if score is not PLAIN else None
-        return _Decided(made[0], table.name, channel, threshold, below, alarm)
+            return _Decided(None, table.name, channel, None, None, below, alarm)
+        part, threshold, event, _ = made
+        if score is PLAIN:  # no level of a channel that a recording could be held against
+            return _Decided(part, table.name, channel, None, None, below, alarm)
+        return _Decided(part, table.name, channel, threshold, event, below, alarm)
 
     @staticmethod
     def _score_channel(thought: _Thought, decided: _Decided) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from torpor_host import boards
 from torpor_host.configuration.board import CHIPS, Board, Figure, pin_fault
 from torpor_host.errors import ConfigError, UsageError

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from torpor_host import boards, config
 from torpor_host.errors import ConfigError, UsageError
 from torpor_host.paths import boards_dir
@@ -91,6 +92,7 @@ def test_the_frost_node_is_good(tmp_path: Path) -> None:
     assert spec.channels == ("temperature", "humidity")
     assert spec.ring_rows == 6
     assert (spec.decision_channel, spec.decision_threshold, spec.decision_below) == ("temperature", 0.0, True)
+    assert spec.event_threshold == 0.0
     assert spec.warnings == ()
     assert spec.unit_of("humidity") == "%"
 
@@ -171,6 +173,8 @@ WRONG = [
     # decision
     ('off_above = "1degC"', 'off_above = "-1degC"', "decision.off_above", "the wrong way round", "at or above on_below", "-1"),
     ('off_above = "1degC"', 'off_below = "1degC"', "decision.off_below", "on_below goes with off_above", "instead of", ""),
+    ('on_below = "0degC"', 'on_below = "0degC"\nevent_above = "0degC"', "decision.event_above", "on_below goes with event_below", "instead", "event"),
+    ('on_below = "0degC"', 'on_below = "0degC"\nevent_below = "0K"', "decision.event_below", "not a temperature", "K the diff", "event"),
     ('on_below = "0degC"\n', "", "decision", "none of on_below, on_above is given", 'on_below = "4degC"', "[decision]"),
     ("average = 1", "average = 256", "decision.average", "256 is out of range", "at most 255", "256"),
     ("average = 1", 'average = 1\nalarm = "cld"', "decision.alarm", 'no alarm "cld"', "did you mean 'cold'?", "cld"),
@@ -245,6 +249,24 @@ def test_mistake_in_the_features_file(tmp_path: Path, old: str, new: str, key: s
     assert said, problems(folder)
     assert what in said[0]
     assert fix in said[0].split(what, 1)[1]
+
+
+def test_the_event_may_have_a_level_of_its_own(tmp_path: Path) -> None:
+    """An early warning is on before the event is there; the report counts the event."""
+    folder = make(tmp_path / "n", NODE.replace('on_below = "0degC"', 'on_below = "0.5degC"\nevent_below = "0degC"'))
+    spec = config.load(folder)
+    assert (spec.decision_threshold, spec.event_threshold) == (0.5, 0.0)
+    assert spec.decision is not None
+    assert spec.decision.args[1] == 50
+
+
+def test_a_misspelt_key_gives_one_message(tmp_path: Path) -> None:
+    text = NODE.replace("off_above", "offabove").replace("wake_every", "wake_evry")
+    assert len(problems(make(tmp_path / "n", text))) == 2
+    # not taken for a key that is only somewhat like it
+    said = problems(make(tmp_path / "n", NODE.replace("average = 1", "average = 1\non_belowe = 3")))
+    assert len(said) == 1
+    assert "did you mean 'on_below'?" in said[0]
 
 
 def test_features_file_missing_or_broken(tmp_path: Path) -> None:

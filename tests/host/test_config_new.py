@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+
 from torpor_host import boards, config, newnode
 from torpor_host.errors import TorporError, UsageError
 from torpor_host.paths import boards_dir

@@ -4,6 +4,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from torpor_host import units
 from torpor_host.errors import TorporError
 from torpor_host.units import UnitError, parse

@@ -119,9 +119,8 @@ def _meant(model: type[BaseModel], data: dict[str, Any], details: list[ErrorDeta
     for detail in details:
         if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
             key = str(detail["loc"][0])
-            free = [k for k in model.model_fields if k not in data and k not in meant.values()]
-            near = get_close_matches(key, free, n=1, cutoff=0.6)
-            if near:
+            near = get_close_matches(key, list(model.model_fields), n=1, cutoff=0.6)
+            if near and near[0] not in data and near[0] not in meant.values():
                 meant[key] = near[0]
     return meant
 

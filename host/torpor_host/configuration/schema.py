@@ -161,6 +161,8 @@ class DecisionTable(Table):
     on_above: Written | None = Field(default=None, examples=['"30degC"'])
     off_above: Written | None = Field(default=None, examples=['"1degC"'])
     off_below: Written | None = Field(default=None, examples=['"28degC"'])
+    event_below: Written | None = Field(default=None, examples=['"0degC"'])
+    event_above: Written | None = Field(default=None, examples=['"30degC"'])
     average: int = Field(default=1, ge=1, le=255, examples=["1"])
     hold_off: Duration = Field(default=0.0, ge=0, le=86400 * 366, examples=['"3h"'])
     alarm: str | None = Field(default=None, examples=['"cold"'])

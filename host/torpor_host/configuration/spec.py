@@ -97,6 +97,7 @@ class NodeSpec:
     decision_name: str
     decision_channel: str
     decision_threshold: float | None
+    event_threshold: float | None
     decision_below: bool
     alarm: str
     link: str

@@ -126,8 +126,11 @@ def model_output(context: Context, output: schema.Output) -> tuple[Output, Chann
 
 def decision(
     context: Context, table: schema.DecisionTable, score: Channel
-) -> tuple[Part, float, bool] | None:
-    """Return the decision's record, its on-threshold in the score's unit, whether it is on below it."""
+) -> tuple[Part, float, float, bool] | None:
+    """Return the decision's record, its level and that of the event in the score's unit, whether on below.
+
+    The event is what the alarm is about, for the report: event_below or event_above, else the alarm's level.
+    """
     on_key = only_one(context, table, ("on_below", "on_above"), ("decision",), score.example)
     if on_key is None:
         return None
@@ -149,8 +152,24 @@ def decision(
         what = f"{getattr(table, off_key)} is the wrong way round: the alarm would go off before it goes on"
         context.add(("decision", off_key), what, f"write a value {side} {on_key} ({getattr(table, on_key)})")
         return None
+    event: int | None = on
+    event_key, not_that = ("event_below", "event_above") if below else ("event_above", "event_below")
+    if getattr(table, not_that) is not None:
+        context.add(
+            ("decision", not_that),
+            f"{on_key} goes with {event_key}",
+            f"write {event_key} instead of {not_that}",
+        )
+    if getattr(table, event_key) is not None:
+        event = context.counts(score, getattr(table, event_key), ("decision", event_key))
+    if event is None:
+        return None
     hold_off = round(table.hold_off)
-    return Part("threshold", (-1 if below else 1, on, off, table.average, hold_off)), on / score.counts, below
+    return (
+        Part("threshold", (-1 if below else 1, on, off, table.average, hold_off)),
+        event / score.counts,
+        below,
+    )
 
 
 def alarm_object(context: Context, table: schema.DecisionTable, score: str, below: bool) -> str:
