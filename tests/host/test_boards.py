@@ -160,7 +160,9 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new", "key", "what", "fix"), BROKEN, ids=[b[2] + ":" + b[3][:20] for b in BROKEN])
+@pytest.mark.parametrize(
+    ("old", "new", "key", "what", "fix"), BROKEN, ids=[b[2] + ":" + b[3][:20] for b in BROKEN]
+)
 def test_broken_profile(tmp_path: Path, old: str, new: str, key: str, what: str, fix: str) -> None:
     text = (boards_dir() / "esp32c3-devkitm-1.toml").read_text()
     assert old in text

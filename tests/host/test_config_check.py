@@ -196,20 +196,26 @@ WRONG = [
 WRONG = [w for w in WRONG if w[2]]
 
 
-@pytest.mark.parametrize(("old", "new", "key", "what", "fix", "line"), WRONG, ids=[f"{w[2]}-{w[3][:24]}" for w in WRONG])
+@pytest.mark.parametrize(
+    ("old", "new", "key", "what", "fix", "line"), WRONG, ids=[f"{w[2]}-{w[3][:24]}" for w in WRONG]
+)
 def test_mistake(tmp_path: Path, old: str, new: str, key: str, what: str, fix: str, line: str) -> None:
     assert old in NODE
     text = NODE.replace(old, new, 1) if "[energy]" in old else NODE.replace(old, new)
     folder = make(tmp_path / "n", text)
     found = problems(folder)
-    named = [p for p in found if re.match(re.escape(f"{folder}/node.toml:") + r"\d+: " + re.escape(key) + ": ", p)]
+    named = [
+        p for p in found if re.match(re.escape(f"{folder}/node.toml:") + r"\d+: " + re.escape(key) + ": ", p)
+    ]
     said = [p for p in named if what in p]
     assert said, "\n".join(found)
     assert fix in said[0].split(what, 1)[1], said[0]
     if line:
         number = int(said[0].removeprefix(f"{folder}/node.toml:").split(":")[0])
         assert line in text.splitlines()[number - 1], said[0]
-    assert not any(word in p for p in found for word in ("pydantic", "Input should", "str type", "NoneType")), found
+    assert not any(
+        word in p for p in found for word in ("pydantic", "Input should", "str type", "NoneType")
+    ), found
 
 
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
@@ -243,7 +249,9 @@ def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
         ("inputs = [", "input = [", "input", "unknown key", "inputs"),
     ],
 )  # fmt: skip
-def test_mistake_in_the_features_file(tmp_path: Path, old: str, new: str, key: str, what: str, fix: str) -> None:
+def test_mistake_in_the_features_file(
+    tmp_path: Path, old: str, new: str, key: str, what: str, fix: str
+) -> None:
     folder = make(tmp_path / "n", features=FEATURES.replace(old, new))
     said = [p for p in problems(folder) if p.startswith(f"{folder}/features.toml:") and f": {key}: " in p]
     assert said, problems(folder)
@@ -253,7 +261,9 @@ def test_mistake_in_the_features_file(tmp_path: Path, old: str, new: str, key: s
 
 def test_the_event_may_have_a_level_of_its_own(tmp_path: Path) -> None:
     """An early warning is on before the event is there; the report counts the event."""
-    folder = make(tmp_path / "n", NODE.replace('on_below = "0degC"', 'on_below = "0.5degC"\nevent_below = "0degC"'))
+    folder = make(
+        tmp_path / "n", NODE.replace('on_below = "0degC"', 'on_below = "0.5degC"\nevent_below = "0degC"')
+    )
     spec = config.load(folder)
     assert (spec.decision_threshold, spec.event_threshold) == (0.5, 0.0)
     assert spec.decision is not None
@@ -271,16 +281,22 @@ def test_a_misspelt_key_gives_one_message(tmp_path: Path) -> None:
 
 def test_features_file_missing_or_broken(tmp_path: Path) -> None:
     folder = make(tmp_path / "n", features=None)
-    assert any("features.file: " in p and "is not there; run the training script" in p for p in problems(folder))
+    assert any(
+        "features.file: " in p and "is not there; run the training script" in p for p in problems(folder)
+    )
     make(folder, features="inputs = [\n  {")
     found = problems(folder)
     assert any(p.startswith(f"{folder}/features.toml:") and "not valid TOML" in p for p in found), found
 
 
 def test_dew_point_needs_humidity(tmp_path: Path) -> None:
-    text = NODE.replace('["temperature", "humidity"]', '["temperature"]').replace('"humidity", "pred', '"pred')
+    text = NODE.replace('["temperature", "humidity"]', '["temperature"]').replace(
+        '"humidity", "pred', '"pred'
+    )
     found = problems(make(tmp_path / "n", text))
-    assert any("inputs[3].kind: the dew point needs humidity; add humidity to sensor.channels" in p for p in found)
+    assert any(
+        "inputs[3].kind: the dew point needs humidity; add humidity to sensor.channels" in p for p in found
+    )
 
 
 def test_model_features_and_decision_belong_together(tmp_path: Path) -> None:
@@ -304,10 +320,15 @@ def test_model_features_and_decision_belong_together(tmp_path: Path) -> None:
 def test_frame_too_long(tmp_path: Path) -> None:
     """31 bytes: flags 3, header 4, information 1, packet id 2, objects, 8 when encrypted."""
     text = NODE.replace('["temperature", "humidity"]', '["temperature", "humidity", "pressure"]')
-    folder = make(tmp_path / "n", text.replace('"battery", "temperature",', '"battery", "temperature", "pressure",'))
+    folder = make(
+        tmp_path / "n", text.replace('"battery", "temperature",', '"battery", "temperature", "pressure",')
+    )
     said = problems(folder)
     assert len(said) == 1
-    assert "report.fields: 17 bytes (battery 2, temperature 3, prediction 3, humidity 3, pressure 4, alarm 2)" in said[0]
+    assert (
+        "report.fields: 17 bytes (battery 2, temperature 3, prediction 3, humidity 3, pressure 4, alarm 2)"
+        in said[0]
+    )
     assert "room for 13" in said[0]
     assert "encrypt = false" in said[0]
     plain = (folder / "node.toml").read_text().replace("encrypt = true", "encrypt = false")
@@ -317,10 +338,15 @@ def test_frame_too_long(tmp_path: Path) -> None:
 
 
 def test_state_beyond_retained_memory(tmp_path: Path) -> None:
-    text = NODE.replace('falls = "3K" },', 'falls = "3K" },\n  { kind = "zscore", channel = "humidity", window = 300, above = 3.0 },')
+    text = NODE.replace(
+        'falls = "3K" },',
+        'falls = "3K" },\n  { kind = "zscore", channel = "humidity", window = 300, above = 3.0 },',
+    )
     said = problems(make(tmp_path / "n", text))
     assert len(said) == 1
-    assert re.search(r"node.board: the node's state takes \d+ bytes \(\d+ of them for 301 rows of history\)", said[0])
+    assert re.search(
+        r"node.board: the node's state takes \d+ bytes \(\d+ of them for 301 rows of history\)", said[0]
+    )
     assert "retains 2048 in deep sleep; look back over fewer rows" in said[0]
     small = NODE.replace("esp32s3-devkitc-1", "xiao-nrf52840-sense").replace('runtime = "micropython"', "")
     said = problems(make(tmp_path / "n", small))
@@ -329,7 +355,9 @@ def test_state_beyond_retained_memory(tmp_path: Path) -> None:
 
 def test_a_link_that_the_board_has_not(tmp_path: Path) -> None:
     board = (boards_dir() / "esp32s3-devkitc-1.toml").read_text()
-    board = board.replace('"ble", "wifi", "espnow"', '"wifi"').replace('name = "esp32s3-devkitc-1"', 'name = "wired"')
+    board = board.replace('"ble", "wifi", "espnow"', '"wifi"').replace(
+        'name = "esp32s3-devkitc-1"', 'name = "wired"'
+    )
     folder = make(tmp_path / "n", NODE.replace("esp32s3-devkitc-1", "wired.toml"))
     (folder / "wired.toml").write_text(board)
     said = problems(folder)
@@ -339,7 +367,10 @@ def test_a_link_that_the_board_has_not(tmp_path: Path) -> None:
 def test_a_broken_board_profile_is_named(tmp_path: Path) -> None:
     folder = make(tmp_path / "n", NODE.replace("esp32s3-devkitc-1", "mine.toml"))
     (folder / "mine.toml").write_text("name = 3\n")
-    assert any("node.board: this board profile is broken: " in p and "mine.toml:1: name: text" in p for p in problems(folder))
+    assert any(
+        "node.board: this board profile is broken: " in p and "mine.toml:1: name: text" in p
+        for p in problems(folder)
+    )
 
 
 ADC = """\
@@ -392,7 +423,9 @@ fields = ["voltage", "alarm"]
 def test_a_doubtful_pin_is_a_warning_not_a_mistake(tmp_path: Path) -> None:
     text = re.sub(r"(?s)\[sensor\].*\[energy\]", ADC.format(pin="GPIO3") + REST + "[energy]", NODE)
     spec = config.load(make(tmp_path / "n", text))
-    assert spec.warnings == ("sensor.pin: GPIO3 of esp32s3-devkitc-1: strapping pin: selects the JTAG source",)
+    assert spec.warnings == (
+        "sensor.pin: GPIO3 of esp32s3-devkitc-1: strapping pin: selects the JTAG source",
+    )
     assert spec.decision_below is False
     assert spec.source.kind == "adc"
 
@@ -415,7 +448,7 @@ def test_toml_syntax(tmp_path: Path, text: str, line: int, what: str) -> None:
 
 def test_not_text(tmp_path: Path) -> None:
     folder = make(tmp_path / "n")
-    (folder / "node.toml").write_bytes(b"[node]\nname = \"\xff\"\n")
+    (folder / "node.toml").write_bytes(b'[node]\nname = "\xff"\n')
     assert problems(folder) == [f"{folder}/node.toml:2: not UTF-8 text; save the file as UTF-8"]
 
 

@@ -167,6 +167,7 @@ def decision(
     hold_off = round(table.hold_off)
     return (
         Part("threshold", (-1 if below else 1, on, off, table.average, hold_off)),
+        on / score.counts,
         event / score.counts,
         below,
     )
