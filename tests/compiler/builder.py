@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Writes small .tflite models with the schema's object API, and runs them in tflite-micro, the oracle.
 
-    b = Builder()
-    x = b.tensor((1, 8), "int8", 0.1, -3)
-    y = b.tensor((1, 8), "int8", 1 / 256, -128)
-    b.operator("SOFTMAX", [x], [y], beta=1.0)
-    data = b.build([x], [y])
+b = Builder()
+x = b.tensor((1, 8), "int8", 0.1, -3)
+y = b.tensor((1, 8), "int8", 1 / 256, -128)
+b.operator("SOFTMAX", [x], [y], beta=1.0)
+data = b.build([x], [y])
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+
 from torpor_host.compiler.ir import NUMPY
 from torpor_host.compiler.tflite import schema
 
@@ -456,9 +457,7 @@ def _layer(b: Builder, rng: Rng, x: int, shape: tuple[int, ...], n: int, scale: 
     weights = np.clip(_int8(rng, (n, 3, 3, c)), -127, 127)
     scales = np.full(n, 0.01, dtype=np.float32)
     kernel = b.tensor(weights.shape, "int8", scales, 0, weights)
-    bias = b.tensor(
-        (n,), "int32", np.float32(scale) * scales, 0, rng.integers(-900, 900, size=n)
-    )
+    bias = b.tensor((n,), "int32", np.float32(scale) * scales, 0, rng.integers(-900, 900, size=n))
     y = b.tensor((1, h, w, n), "int8", 0.04, -10)
     b.operator("CONV_2D", [x, kernel, bias], [y], 3, padding=SAME, strideH=1, strideW=1)
     return y

@@ -2,6 +2,7 @@
 """Runs an image here with every kernel set, whatever the number of its inputs and outputs."""
 
 import numpy as np
+
 from torpor.nn.model import Model
 from torpor_host.kernels import ulab_stand_in
 

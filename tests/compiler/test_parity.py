@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from compiler.builder import KINDS, oracle
 from compiler.executors import KERNELS, execute
 from torpor_host.compiler import compile_bytes
@@ -19,7 +20,9 @@ def check(kind: str, seed: int) -> None:
         got = execute(compiled.image, case.inputs, kernels)[0]
         assert got.dtype == want.dtype
         wrong = np.flatnonzero(got.view("u1") != want.view("u1"))
-        assert not len(wrong), f"{kind} seed {seed} {kernels}: {case.label}: {len(wrong)} of {want.size} differ"
+        assert not len(wrong), (
+            f"{kind} seed {seed} {kernels}: {case.label}: {len(wrong)} of {want.size} differ"
+        )
 
 
 @pytest.mark.parametrize("seed", range(CASES))

@@ -8,7 +8,6 @@ model.run()
 print(model.output[0] - model.output_zero_point)
 """
 
-import gc
 import io
 from array import array
 
@@ -34,6 +33,8 @@ class Model:
     """
 
     def __init__(self, data, kernels=None):
+        if kernels not in (None, "reference", "ulab"):
+            raise ValueError("kernels")
         bind = None
         if kernels != "reference":
             try:
@@ -44,12 +45,9 @@ class Model:
                 if kernels is not None:
                     raise
         self.kernels = "ulab" if bind else "reference"
-        if kernels is not None and kernels != self.kernels:
-            raise ValueError("kernels")
         if not bind:
             from .reference import bind
         image = Image(data if hasattr(data, "readinto") else io.BytesIO(data))
-        gc.collect()
         try:
             self._steps = self._bind(image, bind)
         except MemoryError:

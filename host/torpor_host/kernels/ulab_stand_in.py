@@ -102,7 +102,8 @@ class ndarray:
         values = value._values if isinstance(value, ndarray) else _scalar(value, 0)
         if values.dtype.kind == "f" and self._values.dtype.kind != "f":
             values = _round(values)
-        self._values[index] = values.astype(self._values.dtype)
+        values = values.astype(self._values.dtype)
+        self._values[index] = values.reshape(()) if values.size == 1 else values
 
     def reshape(self, shape: tuple[int, ...]) -> "ndarray":
         if not isinstance(shape, tuple):

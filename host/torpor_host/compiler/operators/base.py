@@ -161,6 +161,14 @@ def clamp_holds(graph: Graph, op: Operator) -> bool:
 CLAMP = Rule(clamp_holds, "its activation leaves nothing of the output's range", "calibrate the model again")
 
 
+MAX_WINDOW = 65535  # of a stride, filter or dilation
+
+
+def window_ok(op: Operator, *names: str) -> bool:
+    """Padding is SAME or VALID, and each option named is a length."""
+    return op.options["padding"] in (SAME, VALID) and all(1 <= op.options[n] <= MAX_WINDOW for n in names)
+
+
 def padding_before(padding: int, size: int, filter_size: int, stride: int, dilation: int, out: int) -> int:
     """Return the padding above or left; what is odd goes below or right. Source: TensorFlow's padding.h."""
     if padding != SAME:

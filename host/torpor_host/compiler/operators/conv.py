@@ -18,6 +18,7 @@ from .base import (
     activation_range,
     output_size,
     padding_before,
+    window_ok,
 )  # fmt: skip
 from .weights import (
     BIAS,
@@ -46,7 +47,7 @@ def _read(options: Any) -> dict[str, int | float]:
 
 def _geometry_ok(graph: Graph, op: Operator) -> bool:
     o = op.options
-    if o["padding"] not in (0, 1) or min(o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"]) < 1:
+    if not window_ok(op, "stride_y", "stride_x", "dilation_y", "dilation_x"):
         return False
     x, w, y = graph.input(op, 0).shape, graph.input(op, 1).shape, graph.output(op).shape
     if not len(x) == len(w) == len(y) == 4 or x[0] != y[0]:

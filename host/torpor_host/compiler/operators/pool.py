@@ -18,6 +18,7 @@ from .base import (
     activation_range,
     output_size,
     padding_before,
+    window_ok,
 )  # fmt: skip
 
 _AVERAGE, _MAX = 4, 5
@@ -36,7 +37,7 @@ def _read(options: Any) -> dict[str, int | float]:
 
 def _geometry_ok(graph: Graph, op: Operator) -> bool:
     o = op.options
-    if o["padding"] not in (0, 1) or min(o["stride_y"], o["stride_x"], o["filter_y"], o["filter_x"]) < 1:
+    if not window_ok(op, "stride_y", "stride_x", "filter_y", "filter_x"):
         return False
     x, y = graph.input(op, 0).shape, graph.output(op).shape
     if len(x) != 4 or len(y) != 4 or x[0] != y[0] or x[3] != y[3]:

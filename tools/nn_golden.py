@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Rewrites tests/golden/nn: two tiny images and what tflite-micro computes with them.
+
+    PYTHONPATH=device:host:tests python tools/nn_golden.py
+
+The device suite runs them on every interpreter; tests/compiler/test_golden.py fails when they are stale.
+`int8.image` has every int8 operator, `float.image` float32 at both ends. An `.io` file holds, one after the
+other, inputs and the outputs for them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from compiler.builder import RELU, SAME, VALID, Builder, oracle
+from torpor_host.compiler import compile_bytes
+
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden" / "nn"
+RUNS = 4
+
+
+def int8_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
+    """Two convolutions and a residual, gated, pooled, padded, classified: each int8 operator once."""
+    b = Builder()
+    x = b.tensor((1, 5, 4, 1), "int8", 0.05, 3)
+    first = b.tensor((1, 5, 4, 2), "int8", 0.06, -20)
+    scales = np.array([0.01, 0.013], dtype=np.float32)
+    b.operator(
+        "CONV_2D", [x, _weights(b, rng, (2, 3, 3, 1), scales, 0), _bias(b, rng, 2, 0.05 * scales)],
+        [first], 3,
+        padding=SAME, strideH=1, strideW=1, fusedActivationFunction=RELU,
+    )  # fmt: skip
+    second = b.tensor((1, 5, 4, 2), "int8", 0.07, 4)
+    b.operator(
+        "DEPTHWISE_CONV_2D",
+        [first, _weights(b, rng, (1, 3, 3, 2), scales, 3), _bias(b, rng, 2, 0.06 * scales)], [second], 3,
+        padding=SAME, strideH=1, strideW=1, depthMultiplier=1,
+    )  # fmt: skip
+    total = b.tensor((1, 5, 4, 2), "int8", 0.08, 0)
+    b.operator("ADD", [first, second], [total], 2)
+    gate = b.tensor((1, 5, 4, 2), "int8", 1 / 256, -128)
+    b.operator("LOGISTIC", [total], [gate], 2)
+    window = {"padding": VALID, "strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2}
+    small = b.tensor((1, 2, 2, 2), "int8", 1 / 256, -128)
+    b.operator("MAX_POOL_2D", [gate], [small], 2, **window)
+    padded = b.tensor((1, 3, 4, 2), "int8", 1 / 256, -128)
+    paddings = b.tensor((4, 2), "int32", data=np.array([[0, 0], [0, 1], [1, 1], [0, 0]]))
+    b.operator("PAD", [small, paddings], [padded], 2)
+    mean = b.tensor((1, 1, 2, 2), "int8", 1 / 256, -128)
+    b.operator("AVERAGE_POOL_2D", [padded], [mean], 2, **window)
+    flat = b.tensor((1, 4), "int8", 1 / 256, -128)
+    b.operator("RESHAPE", [mean, b.tensor((2,), "int32", data=np.array([1, 4]))], [flat])
+    scores = b.tensor((1, 3), "int8", 0.03, 0)
+    b.operator("FULLY_CONNECTED", [flat, _weights(b, rng, (3, 4), [0.02], 0), -1], [scores], 4)
+    chances = b.tensor((1, 3), "int8", 1 / 256, -128)
+    b.operator("SOFTMAX", [scores], [chances], 2, beta=1.0)
+    return b.build([x], [chances]), (1, 5, 4, 1)
+
+
+def float_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
+    b = Builder()
+    x = b.tensor((1, 3), "float32")
+    q = b.tensor((1, 3), "int8", 0.02, 7)
+    b.operator("QUANTIZE", [x], [q])
+    hidden = b.tensor((1, 2), "int8", 0.03, -4)
+    b.operator("FULLY_CONNECTED", [q, _weights(b, rng, (2, 3), [0.01], 0), -1], [hidden], 4)
+    y = b.tensor((1, 2), "float32")
+    b.operator("DEQUANTIZE", [hidden], [y], 2)
+    return b.build([x], [y]), (1, 3)
+
+
+def _weights(b: Builder, rng: np.random.Generator, shape: tuple[int, ...], scales: object, axis: int) -> int:
+    return b.tensor(shape, "int8", scales, 0, rng.integers(-127, 128, size=shape), axis)
+
+
+def _bias(b: Builder, rng: np.random.Generator, n: int, scales: np.ndarray) -> int:
+    return b.tensor((n,), "int32", scales, 0, rng.integers(-900, 900, size=n))
+
+
+def make() -> dict[str, bytes]:
+    """Return file name -> content."""
+    files = {}
+    for name, build in (("int8", int8_model), ("float", float_model)):
+        rng = np.random.default_rng(20261123)
+        model, shape = build(rng)
+        io = b""
+        for _ in range(RUNS):
+            if name == "int8":
+                x = rng.integers(-128, 128, size=shape).astype(np.int8)
+            else:
+                x = rng.normal(0, 2, size=shape).astype(np.float32)
+            io += x.tobytes() + oracle(model, [x])[0].tobytes()
+        files[f"{name}.image"] = compile_bytes(model, name).image
+        files[f"{name}.io"] = io
+    return files
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, content in make().items():
+        FOLDER.joinpath(name).write_bytes(content)
+        print(name, len(content), "bytes")
