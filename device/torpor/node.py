@@ -12,8 +12,8 @@ most wakes end before.
 import struct
 
 from . import config
-from .energy.ledger import BOOT, FLASH, RADIO, SENSE, TRIGGER, Ledger
-from .errors import ConfigError, NodeError, SensorError, StoreError
+from .energy.ledger import BOOT, FLASH, SENSE, TRIGGER, Ledger
+from .errors import ConfigError, SensorError, StoreError
 from .hal import PIN, TIMER, load
 from .schedule import Schedule
 from .sense.ring import Ring
@@ -25,6 +25,12 @@ NODE, SOURCE, TRIGGERS, FEATURES, MODEL, DECISION, REPORT, FIELDS, ENERGY = rang
 _HEAD = "<HIIHHHB"
 _HEAD_BYTES = 17
 _MOST = 0xFFFF
+
+
+class _NoReading:
+    """Stands for the ring when this wake's sensor failed: an old reading is not sent as a new one."""
+
+    count = 0
 
 
 def part(kind):
@@ -112,11 +118,12 @@ class Node:
         self.wakes += 1
         self.ledger.spend(BOOT)
         event = 0
+        self.score = None
         fired = self.sense()
         if fired is not None and DECISION in self.records:
             event = self._decide(fired, now_s)
         if self.schedule.due(now_s, event):
-            self._report(now_s)
+            self._report(now_s, self.ring if fired is not None else _NoReading)
         seconds = self.wake_every_s - now_s % self.wake_every_s
         self.ledger.sleep(seconds)
         self._commit()
@@ -142,20 +149,12 @@ class Node:
     def _decide(self, fired, now_s):
         """Score and decide. Quiet wakes without an alarm are only counted, and caught up with at the next
         score, so that they need not import the decision."""
-        self.score = None
         if not fired:
             if self.alarm():
                 return self._decision().quiet(now_s)
             self._quiet = min(self._quiet + 1, 255)
             return 0
-        try:
-            if self._thinker is None:
-                from .think import Thinker
-
-                self._thinker = Thinker(self)
-            self.score = self._thinker.score(now_s)
-        except (NodeError, OSError, MemoryError):
-            self._fault()  # a bad image must not silence the heartbeats
+        self.score = self.thinker().score(now_s)
         if self.score is None:
             return 0
         decision = self._decision()
@@ -163,6 +162,14 @@ class Node:
             self._quiet -= 1
             decision.quiet(now_s)
         return decision.update(self.score, now_s)
+
+    def thinker(self):
+        """What scores, imported at the first call."""
+        if self._thinker is None:
+            from .think import Thinker
+
+            self._thinker = Thinker(self)
+        return self._thinker
 
     def _decision(self):
         if self.decision is None:
@@ -178,24 +185,16 @@ class Node:
             return None
         return self.decision.active + 0 if self.decision else self.payload[self._decision_at]
 
-    def _report(self, now_s):
-        self.ledger.spend(RADIO)
-        try:
-            if self._reporter is None:
-                from .radio.reporter import create
+    def _report(self, now_s, ring):
+        if self._reporter is None:
+            from .report import Report
 
-                self._reporter = create(
-                    self.records[REPORT][0], self.records.get(FIELDS, ()), self.hal, self.schedule
-                )
-            battery_mv = self.hal.battery_mv()
-            if self._reporter.report(now_s, self.ring, self.score, self.alarm(), battery_mv, self._retain):
-                for t in self._triggers:
-                    t.reported(self.ring)
-        except (NodeError, OSError, ImportError, MemoryError):
-            self.schedule.failed()
-            self._fault()
+            self._reporter = Report(self)
+        if self._reporter.send(now_s, ring):
+            for t in self._triggers:
+                t.reported(self.ring)
 
-    def _fault(self):
+    def fault(self):
         self.faults = min(self.faults + 1, _MOST)
 
     def _save(self):
@@ -209,7 +208,7 @@ class Node:
         if self.decision:
             self.decision.save_into(self.payload, at)
 
-    def _retain(self):
+    def retain(self):
         self._save()
         if self._retained:
             self._retained.commit(self.payload)
@@ -221,23 +220,12 @@ class Node:
         if checkpoint:
             self._since_checkpoint = 0
             self.ledger.spend(FLASH)
-        self._retain()
+        self.retain()
         if checkpoint:
             try:
                 self._files().commit(self.payload)
             except (OSError, StoreError):
-                self._fault()  # a full or write-protected flash; retained memory still has it
-
-    def counters(self):
-        """Return what the node counted over its life, by name."""
-        return {
-            "wakes": self.wakes,
-            "inferences": self.inferences,
-            "uplinks": self.schedule.uplinks,
-            "failed_uplinks": self.schedule.failures,
-            "sensor_failures": self.sensor_failures,
-            "faults": self.faults,
-        }
+                self.fault()  # a full or write-protected flash; retained memory still has it
 
     def run(self):
         """Step and sleep for ever; hal.sleep returns only where the chip keeps its RAM."""
