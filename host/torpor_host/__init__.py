@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: MIT
-"""Torpor on the host: check, compile, build, deploy, collect, simulate. The `torpor` command is `cli.main`."""
+"""Torpor on the host: check, compile, build, deploy, collect, simulate. `torpor` is `cli.main`."""
 
 __version__ = "0.1.0"

@@ -128,6 +128,8 @@ class _Loader:
         decided = self._decide(thought)
         reporting.state(context, runtime, rows, triggers, decided.part, ("node", "board"))
         battery = reporting.battery(context, self.energy) if self.energy else None
+        sent = self.report.fields if self.report else []
+        battery_pin = reporting.battery_pin(context, self.energy, sent) if self.energy else ()
         if self.energy:
             reporting.boot(context, self.energy, runtime)
         fields: list[tuple[str, Part]] = []
@@ -192,6 +194,7 @@ class _Loader:
             fields=tuple(name for name, _ in fields),
             field_records=tuple(part for _, part in fields),
             battery=battery,
+            battery_pin=battery_pin,
             boot=self.energy.boot,
             supply=self.energy.supply,
             sense_ms=sense_ms,

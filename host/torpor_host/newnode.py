@@ -59,6 +59,8 @@ fields = {fields}
 
 [energy]
 battery = "{battery}"
+# battery_pin = "..."           # an analog pin on a divider; then "battery" can join report.fields
+# battery_divider = 2.0         # two equal resistors
 boot = "stock"                  # {frozen}
 supply = "board"                # "module" when you build with the bare module: no LED, no USB bridge
 """
@@ -120,7 +122,7 @@ def _text(name: str, board: str, profile: Board) -> str:
             "sensor": _BME280.format(bus=bus, pins=pins),
             "channel": "temperature", "side": "below", "back": "above", "near": "4degC", "step": "1K",
             "unit": "K", "alarm": "frost", "on": "0degC", "off": "1degC",
-            "fields": '["battery", "temperature", "humidity", "alarm"]',
+            "fields": '["temperature", "humidity", "alarm"]',
         }  # fmt: skip
     else:
         pin = next(
@@ -135,7 +137,7 @@ def _text(name: str, board: str, profile: Board) -> str:
             "sensor": _ADC.format(pin=pin),
             "channel": "voltage", "side": "above", "back": "below", "near": "1.5V", "step": "100mV",
             "unit": "V", "alarm": "high", "on": "2.0V", "off": "1.8V",
-            "fields": '["battery", "voltage", "alarm"]',
+            "fields": '["voltage", "alarm"]',
         }  # fmt: skip
     frozen = profile.runtime[profile.runtimes[0]].boot_frozen_uj is not None
     if "ble" not in profile.links:

@@ -39,6 +39,7 @@ class Project:
             "encrypt": s.encrypt,
             "fields": list(s.fields),
             "state_bytes": s.state_bytes,
+            "warnings": list(s.warnings),
             "model": self.model_report,
         }
 

@@ -53,7 +53,8 @@ def project(project: Any) -> str:
         ("sends", f"{', '.join(s['fields'])} over {s['link']}, {'encrypted' if s['encrypt'] else 'in clear'}")
     )
     items.append(("state", f"{s['state_bytes']} B kept in deep sleep"))
-    return pairs(items) + "\nno problem found"
+    notes = [f"note: {line}" for line in s["warnings"]]
+    return "\n".join([pairs(items), *notes, "no problem found"])
 
 
 def compiled(report: Mapping[str, Any], path: Path) -> str:
@@ -104,16 +105,20 @@ def wake(path: Mapping[str, Any]) -> str:
     rows = [{"module": m["module"], "bytes": m["bytes"]} for m in path["modules"]]
     later = [{"module": m["module"], "bytes": m["bytes"]} for m in path["later"]]
     return (
-        f"before the first trigger decision: {len(rows)} modules, {path['bytes']:,} B of .mpy, "
+        f"before the first trigger decision: {len(rows)} modules, {path['bytes']:,} B of code, "
         f"{path['heap_bytes']:,} B of heap\n{table(rows)}\n\n"
         f"only when a trigger fires or a frame is due: {len(later)} modules, {path['later_bytes']:,} B\n"
         f"{table(later)}"
     )
 
 
+def _reading(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
 def frame(frame: Mapping[str, Any]) -> str:
     when = datetime.fromtimestamp(frame["time_s"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-    values = "  ".join(f"{r['quantity']} {r['value']:g}{r['unit']}" for r in frame["readings"])
+    values = "  ".join(f"{r['quantity']} {_reading(r['value'])}{r['unit']}" for r in frame["readings"])
     return f"{when}  {frame['node']}  {values}"
 
 

@@ -93,7 +93,12 @@ def test_the_frost_node_is_good(tmp_path: Path) -> None:
     assert spec.ring_rows == 6
     assert (spec.decision_channel, spec.decision_threshold, spec.decision_below) == ("temperature", 0.0, True)
     assert spec.event_threshold == 0.0
-    assert spec.warnings == ()
+    assert [w.split(": ")[1:3] for w in spec.warnings] == [
+        [
+            "report.fields",
+            "battery is left out of frames; add [energy] battery_pin, an analog pin on a divider",
+        ]
+    ]
     assert spec.unit_of("humidity") == "%"
 
 
@@ -477,3 +482,18 @@ def test_on_virtual_keeps_the_costs_and_checks_of_the_own_board(tmp_path: Path) 
     assert virtual.sleep_uw == own.sleep_uw
     make(folder, NODE.replace('bus = "i2c0"', 'bus = "i2c7"'))
     assert problems(folder, "virtual") == problems(folder)
+
+
+def test_battery_pin(tmp_path: Path) -> None:
+    """A pin that can measure goes into node.bin; one that can't, or is in use, is refused."""
+    folder = make(tmp_path / "n")
+    path = folder / "node.toml"
+    text = path.read_text(encoding="utf-8")
+    energy = "[energy]\nbattery_divider = 2.0\nbattery_pin = "
+    path.write_text(text.replace("[energy]", energy + '"GPIO1"'), encoding="utf-8")
+    spec = config.load(folder)
+    assert (spec.battery_pin, spec.warnings) == ((1, 2000, 1000), ())
+    for pin in ("GPIO99", "GPIO40", "GPIO8"):
+        path.write_text(text.replace("[energy]", energy + f'"{pin}"'), encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"energy\.battery_pin"):
+            config.load(folder)

@@ -124,6 +124,20 @@ def battery(context: Context, table: schema.EnergyTable) -> costs.Battery | None
     return costs.custom_battery(table.capacity, table.voltage)
 
 
+def battery_pin(context: Context, table: schema.EnergyTable, fields: list[str]) -> tuple[int, ...]:
+    """Return how the node measures its battery: pin, numerator, denominator, or nothing."""
+    if table.battery_pin is not None:
+        pin = context.pin(table.battery_pin, ("adc",), ("energy", "battery_pin"))
+        return () if pin is None else (pin, round(1000 * table.battery_divider), 1000)
+    if "battery" in fields and context.board is not None and context.board.chip != "virtual":
+        at = context.problems.document
+        where = f"{at.path}:{at.line(('report', 'fields'))}: report.fields"
+        context.warnings.append(
+            f"{where}: battery is left out of frames; add [energy] battery_pin, an analog pin on a divider"
+        )
+    return ()
+
+
 def boot(context: Context, table: schema.EnergyTable, runtime: str | None) -> None:
     board = context.board
     if table.boot == "frozen" and board and runtime and board.runtime[runtime].boot_frozen_uj is None:

@@ -183,6 +183,9 @@ class EnergyTable(Table):
     battery: str | None = Field(default=None, examples=['"2xAA-L91"'])
     capacity: Charge | None = Field(default=None, gt=0, examples=['"2000mAh"'])
     voltage: Volts | None = Field(default=None, gt=0, le=60, examples=['"3.0V"'])
+    battery_pin: PinName | None = Field(default=None, examples=['"GPIO1"'])
+    # Battery voltage over pin voltage: 2.0 for two equal resistors.
+    battery_divider: float = Field(default=1.0, ge=1, le=100, examples=["2.0"])
     boot: Literal["stock", "frozen"] = Field(default="stock", examples=['"stock"'])
     supply: Literal["module", "board"] = Field(default="board", examples=['"board"'])
 

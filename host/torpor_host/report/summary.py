@@ -24,7 +24,7 @@ def battery_life(project: Project, energy_uj: Mapping[str, int], seconds: int) -
     battery's usable energy and self-discharge are ranges too. The corners are combined (all low, all high),
     so the interval is the outer one. Life = E / (P + self-discharge), both over the same battery.
     """
-    costs = dict(project.spec.costs())
+    costs = project.spec.costs(project.model_report)
     costs["sleep"] = project.spec.sleep_uw
     power = [0.0, 0.0, 0.0]
     for cause, uj in energy_uj.items():

@@ -55,6 +55,18 @@ class NodeState:
     payload: bytes
 
 
+def counters(node: Any) -> dict[str, int]:
+    """Return what a device node counted over its life, by name."""
+    return {
+        "wakes": node.wakes,
+        "inferences": node.inferences,
+        "uplinks": node.schedule.uplinks,
+        "failed_uplinks": node.schedule.failures,
+        "sensor_failures": node.sensor_failures,
+        "faults": node.faults,
+    }
+
+
 def read(board: "VirtualBoard", node_bin: bytes) -> NodeState:
     """Read the state that the node on `board` committed last. Raises DeviceError when there is none."""
     return read_world(board.world, node_bin)
@@ -79,7 +91,7 @@ def read_world(world: Path, node_bin: bytes) -> NodeState:
     if not node.restored:
         raise DeviceError(f"{world}/rtc.bin: holds no state of this configuration", fix="run the node again")
     return NodeState(
-        node.counters(),
-        {cause: node.ledger.microjoules(i) for i, cause in enumerate((*CAUSES, "sleep"))},
+        counters(node),
+        {cause: node.ledger.microjoules(i) for i, cause in enumerate(CAUSES)},
         bytes(node.payload),
     )

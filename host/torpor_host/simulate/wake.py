@@ -15,66 +15,59 @@ from .interpreter import command
 from .world import World
 
 _PROBE = Path(__file__).parent / "firmware" / "wake_probe.py"
-_SIMULATED = "torpor/hal/simulated.mpy"
+_DEEP_SLEEP = 10
 
 
 def wake_path(folder: Path) -> dict[str, Any]:
-    """Build the node in `folder`, wake it once, and return JSON-able:
+    """Build the node in `folder`, wake it twice, and return of the second wake, JSON-able:
 
-    modules [{module, bytes}] loaded before the first trigger decision and their `bytes` of .mpy; heap_bytes
-    live after it; `later`, `later_bytes`: the rest of the bundle's modules. The node is built for the virtual
-    board; its HAL stands in for the real one, whose size is given instead, where it has one.
+    modules [{module, bytes}] loaded before the trigger decision and the `bytes` of their files; heap_bytes
+    live after it (on a 64-bit machine: about twice a board's); `later`, `later_bytes`: the rest of the
+    bundle's modules. The node runs on the virtual board; where its HAL, source and link stand in for the
+    real ones, those are listed, with their own sizes.
     """
     own = prepare(folder)
     project = prepare(folder, "virtual")
     with tempfile.TemporaryDirectory() as scratch:
         bundle, real, world = (Path(scratch) / name for name in ("bundle", "real", "world"))
-        manifest = bundles.build(project.spec, project.compiled, bundle)
-        sizes = {f.path: f.bytes for f in manifest.files}
-        own_sizes = {f.path: f.bytes for f in bundles.build(own.spec, own.compiled, real).files}
+        run = _modules(bundles.build(project.spec, project.compiled, bundle))
+        sizes = _modules(bundles.build(own.spec, own.compiled, real))
         world.mkdir()
-        one_row = np.full((1, len(project.spec.channels)), 2000, np.int16)
-        World("probe", tuple(project.spec.channels), 1_735_700_400, 3600, one_row).write(world / "world.bin")
-        run = subprocess.run(
-            [*command(), str(_PROBE), str(bundle), str(world)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        mild = np.full((3, len(project.spec.channels)), 2000, np.int16)
+        World("probe", tuple(project.spec.channels), 0, project.spec.wake_every_s, mild).write(
+            world / "world.bin"
         )
-    if run.returncode:
-        raise DeviceError(
-            f"{folder}: the node does not wake: {run.stdout.strip().splitlines()[-1:]}", run.stdout
-        )
-    loaded, heap = [], 0
-    for line in run.stdout.splitlines():
-        word, value = line.split(" ", 1)
-        if word == "heap":
-            heap = int(value)
-        else:
-            loaded.append(_file_of(value, sizes))
-    hal = next(
-        (p for p in own_sizes if "/hal/" in p and not p.endswith("__init__.mpy") and p != _SIMULATED), None
-    )
-
-    def row(path: str) -> dict[str, Any]:
-        size = own_sizes[hal] if path == _SIMULATED and hal else sizes[path]
-        return {"module": hal if path == _SIMULATED and hal else path, "bytes": size}
-
-    modules = [row(p) for p in loaded]
-    later = [row(p) for p in sorted(sizes) if p.endswith((".mpy", ".py")) and p not in loaded]
+        _probe(bundle, world, "first", _DEEP_SLEEP)
+        words = [line.split(" ", 1) for line in _probe(bundle, world, "measure", 0)]
+    loaded = {value.replace(".", "/") for word, value in words if word == "module"} & set(run)
+    stand_ins = loaded - set(sizes)  # the simulated HAL, the replayed source
+    early = {m for m in loaded | {"main", "code"} if m in sizes}
+    if stand_ins:
+        early |= {m for m in sizes if m not in run and "/radio/" not in m}
     return {
-        "modules": modules,
-        "bytes": sum(m["bytes"] for m in modules),
-        "heap_bytes": heap,
-        "later": later,
-        "later_bytes": sum(m["bytes"] for m in later),
+        "modules": [{"module": sizes[m][0], "bytes": sizes[m][1]} for m in sorted(early)],
+        "bytes": sum(sizes[m][1] for m in early),
+        "heap_bytes": next(int(value) for word, value in words if word == "heap"),
+        "later": [{"module": sizes[m][0], "bytes": sizes[m][1]} for m in sorted(sizes) if m not in early],
+        "later_bytes": sum(sizes[m][1] for m in sizes if m not in early),
     }
 
 
-def _file_of(module: str, sizes: dict[str, int]) -> str:
-    path = module.replace(".", "/")
-    for candidate in (path + ".mpy", path + "/__init__.mpy", path + ".py", path + "/__init__.py"):
-        if candidate in sizes:
-            return candidate
-    raise DeviceError(f"{module} was loaded, but is not in the bundle")
+def _modules(manifest: Any) -> dict[str, tuple[str, int]]:
+    """Module as a path without its ending -> (file, bytes)."""
+    code = [f for f in manifest.files if f.path.endswith((".mpy", ".py"))]
+    return {f.path.rsplit(".", 1)[0].removesuffix("/__init__"): (f.path, f.bytes) for f in code}
+
+
+def _probe(bundle: Path, world: Path, what: str, expected: int) -> list[str]:
+    run = subprocess.run(
+        [*command(), str(_PROBE), str(bundle), str(world), what],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if run.returncode != expected:
+        last = run.stdout.strip().splitlines()[-1:] or [f"exit code {run.returncode}"]
+        raise DeviceError(f"{bundle}: the node does not wake: {last[0]}", run.stdout)
+    return run.stdout.splitlines()

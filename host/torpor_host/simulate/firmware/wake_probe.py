@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Runs in MicroPython: wake a node once up to its first trigger decision and print what that took.
+"""Runs in MicroPython: wake a node up to its first trigger decision and print what that took.
 
-micropython wake_probe.py BUNDLE WORLD
+    micropython wake_probe.py BUNDLE WORLD first      # the first wake, whole; ends in deep sleep, exit code 10
+    micropython wake_probe.py BUNDLE WORLD measure    # the next one, as nearly all wakes are
+
+Prints "heap BYTES" and one "module NAME" a line.
 """
 
 import gc
 import sys
 
-bundle, world = sys.argv[1], sys.argv[2]
+bundle, world, what = sys.argv[1:]
 sys.path[:] = [bundle]
 
 
@@ -17,7 +20,7 @@ class _Chip:
 
 _Chip.world = world
 _Chip.flash = world
-_Chip.restart = False
+_Chip.restart = True
 _Chip.mac = b"\xc2TORPO"
 _Chip.battery_mv = 3000
 _Chip.retained_bytes = 2048
@@ -29,7 +32,9 @@ before = gc.mem_alloc()
 from torpor.node import boot  # noqa: E402
 
 node = boot(bundle)
-fired = node.sense()
+if what == "first":
+    node.hal.sleep(node.step())
+node.sense()
 gc.collect()
 print("heap", gc.mem_alloc() - before)
 for name in sorted(sys.modules):
