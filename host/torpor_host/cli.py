@@ -92,9 +92,16 @@ def parser() -> _Parser:
     p.add_argument(
         "--input", type=Path, required=True, metavar="X.npy", help="one input or a batch, int8 or float"
     )
-    p.add_argument("-o", "--output", type=Path, required=True, metavar="Y.npy")
-    p.add_argument("--kernels", choices=("reference", "ulab"), default="reference")
-    p.add_argument("--on", choices=("cpython", "micropython"), default="cpython")
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="Y.npy", help="where the outputs go")
+    p.add_argument(
+        "--kernels",
+        choices=("reference", "ulab"),
+        default="reference",
+        help="kernel set (default: reference)",
+    )
+    p.add_argument(
+        "--on", choices=("cpython", "micropython"), default="cpython", help="interpreter (default: cpython)"
+    )
     _add_json(p)
     p.set_defaults(run=verbs.infer)
 
@@ -144,7 +151,9 @@ def parser() -> _Parser:
         "torpor collect virtual:out/frost/board --db telemetry.sqlite",
     )
     p.add_argument("source", help="ble, virtual:BOARD-FOLDER, or a recording of the air")
-    p.add_argument("--db", type=Path, default=Path("telemetry.sqlite"))
+    p.add_argument(
+        "--db", type=Path, default=Path("telemetry.sqlite"), help="database (default: telemetry.sqlite)"
+    )
     p.add_argument("--follow", action="store_true", help="go on receiving until Ctrl-C")
     p.add_argument("--for", dest="duration", help="stop after this long, e.g. 10min")
     _add_json(p)

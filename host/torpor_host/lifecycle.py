@@ -154,7 +154,8 @@ def _simulate(
         receiver = threading.Thread(target=receive, name="collector")
         receiver.start()
         try:
-            board.run_until_end(restart=restart)
+            with board:
+                board.run_until_end(restart=restart)
         finally:
             done.set()
             receiver.join()
