@@ -75,13 +75,18 @@ def _signal(axes: Any, series: Series, summary: dict[str, Any]) -> None:
         )
     )
     axes.legend(loc="upper right", ncols=3, frameon=False)
+    axes.margins(x=0.01)
+    _date_axis(axes)
 
 
 def _uplinks(axes: Any, series: Series, summary: dict[str, Any]) -> None:
     up = summary["uplinks"]
-    start, end = series.times_s[0], series.times_s[-1]
+    times = np.linspace(series.times_s[0], series.times_s[-1], 200)
     axes.plot(
-        _dates((start, end)), (1, up["periodic"]), color=_SIGNAL, label=f"every 30 min: {up['periodic']:,}"
+        _dates(times),
+        np.linspace(1, up["periodic"], 200),
+        color=_SIGNAL,
+        label=f"every 30 min: {up['periodic']:,}",
     )
     if series.uplinks_s:
         axes.step(
@@ -95,6 +100,15 @@ def _uplinks(axes: Any, series: Series, summary: dict[str, Any]) -> None:
     axes.set_ylabel("frames sent so far")
     axes.set_title(f"uplinks: {up['saved_percent']:.1f} % fewer")
     axes.legend(loc="lower right", frameon=False)
+    _date_axis(axes)
+
+
+def _date_axis(axes: Any) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _energy(axes: Any, summary: dict[str, Any]) -> None:
