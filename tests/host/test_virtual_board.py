@@ -365,7 +365,8 @@ def wait_until_gone(folder: Path) -> None:
 @pytest.mark.parametrize("how", ["main", "console"])
 def test_nothing_is_left_when_the_host_is_killed(how: str, board: VirtualBoard) -> None:
     """Not even an interpreter in an endless loop outlives the process that started the board."""
-    put(board, main="while True:\n    pass\n")
+    loop = "import virtual_chip\nopen(virtual_chip.world + '/looping', 'w').close()\nwhile True:\n    pass\n"
+    put(board, main=loop, loop=loop)
     board.stop()
     script = """
 import sys
@@ -377,7 +378,7 @@ link = open_link(board.start())
 print("up", flush=True)
 if sys.argv[2] == "main":
     board.run_main()
-link._exec("while True: pass", "looping")
+link._exec("import loop", "looping")
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", script, str(board.folder), how]
@@ -386,9 +387,9 @@ link._exec("while True: pass", "looping")
             assert host.stdout and select.select([host.stdout], [], [], 30)[0]
             assert host.stdout.readline() == b"up\n"
             end = time.monotonic() + 20
-            while len(processes(board.folder)) < 2 and time.monotonic() < end:  # the bridge, an interpreter
-                time.sleep(0.02)
-            assert len(processes(board.folder)) == 2
+            while not (board.world / "looping").exists() and time.monotonic() < end:
+                time.sleep(0.01)
+            assert len(processes(board.folder)) == 2  # the bridge and an interpreter
         finally:
             host.kill()
     wait_until_gone(board.folder)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A board behind a serial port, over the transport of the real mpremote (its raw REPL).
 
-Tested with mpremote 1.25, 1.26 and 1.29; 1.24 has no timeout for entering the raw REPL. What goes wrong below is told apart in one place,
-`SerialLink._mapped`.
+Tested with mpremote 1.25, 1.26 and 1.29; 1.24 has no timeout for entering the raw REPL. What goes wrong
+below is told apart in one place, `SerialLink._mapped`.
 """
 
 import ast
