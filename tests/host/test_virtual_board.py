@@ -280,17 +280,6 @@ def test_an_open_port_sees_what_main_prints(board: VirtualBoard) -> None:
         assert port.read_until(b">>> ").endswith(b">>> ")
 
 
-def test_forget_state(board: VirtualBoard) -> None:
-    link = open_link(board.start())
-    for name in ("state.0", "state.1", "count.0", "key.bin", "node.bin", "main.py"):
-        link.write(name, b"x")
-    link.close()
-    board.forget_state()
-    link = open_link(board.start())
-    assert set(link.list_files("")) == {"key.bin", "node.bin", "main.py"}
-    link.close()
-
-
 # Power and processes
 
 

@@ -34,7 +34,6 @@ _HERE = Path(__file__).resolve().parent
 _BOOT = _HERE / "firmware" / "boot.py"
 _BLOCK_BYTES = 4096
 _TICK_S = 0.2  # how often `progress` is called while main.py runs
-_START_ARGUMENTS = 4  # of interpreter.command(): python -I -c CODE
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,6 @@ class VirtualBoard:
             part.unlink()
             raise DeviceError(f"{self.flash}: could not be formatted", done.stdout)
         os.replace(part, self.flash)
-
-    def forget_state(self) -> None:
-        """Remove what nodes keep in flash, state and counters; the bundle and the key stay."""
-        self.stop()
-        done = self._firmware("forget", self.flash)
-        if done.returncode:
-            raise DeviceError(f"{self.flash}: state could not be removed", done.stdout, "make the board anew")
 
     def start(self) -> str:
         """Plug the board in; return the port. Nothing runs but the REPL: main.py is left to run_main()."""
@@ -168,7 +160,8 @@ class VirtualBoard:
     def _start_bridge(self) -> subprocess.Popen[bytes]:
         if not self.flash.is_file():
             raise DeviceError(f"{self.flash}: no such board", fix="make it with VirtualBoard.create()")
-        options = interpreter.command(self.heap_bytes)[_START_ARGUMENTS:]
+        interpreter.command()  # raises where MicroPython is not installed; the bridge calls the same extension
+        options = ["-X", f"heapsize={self.heap_bytes}"]
         orders = {
             "image": str(self.flash),
             "console": ["micropython", *options, "-i", *self._arguments("console", self.flash)],

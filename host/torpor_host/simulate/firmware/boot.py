@@ -3,8 +3,7 @@
 
 Runs inside the virtual board's MicroPython as `boot.py MODE IMAGE WORLD RESTART MAC BATTERY_MV RETAINED`,
 where MODE is "main" (as after a press of the reset button), "console" (main.py is left alone, as in a soft
-reset by mpremote), "format" or "forget" (remove the node's state files). What is made here lies in the heap
-of the board, so little is made.
+reset by mpremote) or "format". What is made here lies in the heap of the board, so little is made.
 """
 
 import os
@@ -55,10 +54,6 @@ def mount(mode, image, world, restart, mac, battery_mv, retained_bytes):
         vfs.VfsLfs2.mkfs(flash, readsize=_READ, progsize=_READ)
     vfs.mount(vfs.VfsLfs2(flash, readsize=_READ, progsize=_READ), Chip.flash)
     os.chdir(Chip.flash)
-    if mode == "forget":
-        for name in os.listdir():
-            if name[-2:] in (".0", ".1"):  # the two slots of torpor.store.files
-                os.remove(name)
     chip = Chip()
     chip.world = world
     chip.restart = restart == "1"
