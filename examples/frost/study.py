@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from torpor_host.report import events
 from torpor_host.simulate import weather
 from torpor_host.train import inputs as model_inputs

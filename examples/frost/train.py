@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import study
 from study import Model, Setting, Site
+
 from torpor_host.errors import TorporError
 from torpor_host.train import inputs as model_inputs
 from torpor_host.train.tflite import write_mlp

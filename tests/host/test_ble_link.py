@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from fake_circuitpython import CircuitPython
 from fakes import Esp32, remove
 from torpor.errors import LinkError

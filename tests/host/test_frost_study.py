@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from conftest import REPOSITORY
 
 FOLDER = REPOSITORY / "examples" / "frost"
@@ -17,6 +18,7 @@ sys.path.insert(0, str(FOLDER))
 
 import study  # noqa: E402
 import train  # noqa: E402
+
 from torpor_host.report import events  # noqa: E402
 from torpor_host.train import inputs as model_inputs  # noqa: E402
 

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterator
 
 import pytest
+
 from fake_circuitpython import CircuitPython, PinAlarm, TimeAlarm
 from fakes import DeepSleep, Registers, remove
 from torpor.errors import ConfigError, LinkError, SensorError

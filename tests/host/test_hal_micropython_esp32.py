@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from fakes import WAKE_CAUSES, DeepSleep, Esp32, Registers, remove
 from torpor.errors import ConfigError, LinkError, SensorError
 from torpor.hal import COLD, PIN, RESET, TIMER, load

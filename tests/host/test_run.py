@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from torpor_host.deployment import deploy_bundle
 from torpor_host.errors import DeviceError
 from torpor_host.project import Project, prepare
 from torpor_host.simulate import state
+from torpor_host.simulate.interpreter import command
 from torpor_host.simulate.virtual_board import VirtualBoard
 from torpor_host.simulate.world import World, from_weather
 
@@ -199,3 +201,21 @@ def test_lifecycle_is_a_library_call(tmp_path: Path) -> None:
     summary = lifecycle.run_virtual(FROST, 2 * DAY_S, out=tmp_path, say=said.append, quiet=True)
     assert [line.split()[0] for line in said] == ["check", "compile", "build", "deploy", "run"]
     assert summary["counters"]["wakes"] == 48
+
+
+def test_steady_state_allocates_nothing(project: Project, winter: World, tmp_path: Path) -> None:
+    """The frost node's own step under micropython.heap_lock(), the model included."""
+    bundles.build(project.spec, project.compiled, tmp_path / "bundle")
+    (tmp_path / "world").mkdir()
+    winter.first(20 * DAY_S).write(tmp_path / "world" / "world.bin")
+    script = REPOSITORY / "tests" / "host" / "frost_heap.py"
+    run = subprocess.run(
+        [*command(100 * 1024), str(script), str(tmp_path / "bundle"), str(tmp_path / "world")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    steps, inferences, faults = map(int, run.stdout.split())
+    assert (steps, faults) == (300, 0) and inferences > 100

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from conftest import REPOSITORY
 
 LIMIT = 1 << 30

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
 from torpor_host.simulate import weather
 from torpor_host.train import inputs as model_inputs
 from torpor_host.train import mlp, scores

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from torpor_host.errors import TraceError, UsageError
 from torpor_host.simulate import weather
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from torpor.dsp import dewpoint, features, hours
 from torpor.sense.ring import Ring
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
+
 from torpor.decision import Decision
 from torpor.schedule import Schedule
 from torpor.sense.ring import Ring

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs in MicroPython: wake a node up to its first trigger decision and print what that took.
 
-    micropython wake_probe.py BUNDLE WORLD first      # the first wake, whole; ends in deep sleep, exit code 10
-    micropython wake_probe.py BUNDLE WORLD measure    # the next one, as nearly all wakes are
+    micropython wake_probe.py BUNDLE WORLD first    # the first wake, whole; ends in deep sleep: exit code 10
+    micropython wake_probe.py BUNDLE WORLD measure  # the next one, as nearly all wakes are
 
 Prints "heap BYTES" and one "module NAME" a line.
 """
