@@ -160,7 +160,7 @@ class VirtualBoard:
     def _start_bridge(self) -> subprocess.Popen[bytes]:
         if not self.flash.is_file():
             raise DeviceError(f"{self.flash}: no such board", fix="make it with VirtualBoard.create()")
-        interpreter.command()  # raises where MicroPython is not installed; the bridge calls the same extension
+        interpreter.command()  # raises where MicroPython is not installed, which the bridge calls too
         options = ["-X", f"heapsize={self.heap_bytes}"]
         orders = {
             "image": str(self.flash),
