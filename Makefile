@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 demo: setup
-	$(BIN)/torpor run examples/frost --on virtual --for 365d --out out/frost
+	$(BIN)/torpor run examples/frost --on virtual --for 365d
 
 test: setup
 	$(BIN)/python -m pytest -n 2 -q -m "not soak"

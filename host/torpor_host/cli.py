@@ -148,7 +148,7 @@ def parser() -> _Parser:
         sub,
         "collect",
         "Receive frames and store them in SQLite.",
-        "torpor collect virtual:out/frost/board --db telemetry.sqlite",
+        "torpor collect virtual:out/orchard-1/board --db telemetry.sqlite",
     )
     p.add_argument("source", help="ble, virtual:BOARD-FOLDER, or a recording of the air")
     p.add_argument(
