@@ -98,6 +98,7 @@ def deployed(result: Any, port: str) -> str:
     return (
         f"{port}: {len(result.sent)} files sent ({result.bytes_sent:,} B), "
         f"{len(result.unchanged)} unchanged, {len(result.removed)} removed"
+        + "".join(f"\nnote: {line}" for line in result.warnings)
     )
 
 

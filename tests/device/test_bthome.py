@@ -27,8 +27,8 @@ class TestFrame(unittest.TestCase):
         self.assertTrue(frame.add(0x18, 1))
         payload = frame.finish(0x1A7)
         # flags; length, type 0x16, UUID 0xFCD2; version 2 and "irregular"; objects
-        self.assertEqual(hexlify(payload[:8]), b"020106" b"1116d2fc" b"44")
-        self.assertEqual(hexlify(payload[8:]), b"00a7" b"015d" b"0200fe" b"04138a01" b"1801")
+        self.assertEqual(hexlify(payload[:8]), b"0201061116d2fc44")
+        self.assertEqual(hexlify(payload[8:]), b"00a7015d0200fe04138a011801")
 
     def test_a_frame_serves_again(self):
         frame = Frame(_MAC)
@@ -54,8 +54,14 @@ class TestFrame(unittest.TestCase):
     def test_values_out_of_range_are_left_out(self):
         frame = Frame(_MAC)
         empty = bytes(frame.finish(0))
-        for object_id, low, high in ((0x01, 0, 255), (0x02, -32768, 32767), (0x03, 0, 65535),
-                                     (0x04, 0, 0xFFFFFF), (0x3E, 0, 0xFFFFFFFF), (0x57, -128, 127)):
+        for object_id, low, high in (
+            (0x01, 0, 255),
+            (0x02, -32768, 32767),
+            (0x03, 0, 65535),
+            (0x04, 0, 0xFFFFFF),
+            (0x3E, 0, 0xFFFFFFFF),
+            (0x57, -128, 127),
+        ):
             for value in (low - 1, high + 1):
                 frame.begin()
                 self.assertFalse(frame.add(object_id, value))
@@ -251,16 +257,16 @@ class TestReporter(unittest.TestCase):
 
     def test_all_fields(self):
         self.assertTrue(self.reporter().report(5, Ring(-512, 8310), -346, 1, 2600))
-        self.assertEqual(self.objects(), b"0000" b"013c" b"0200fe" b"037620" b"0f01" b"45ddff")  # -35
+        self.assertEqual(self.objects(), b"0000013c0200fe0376200f0145ddff")  # -35
         self.assertEqual(self.schedule.uplinks, 1)
 
     def test_unknown_values_are_left_out(self):
         self.reporter().report(5, Ring(-32768, 8310), None, 0, 0)
-        self.assertEqual(self.objects(), b"0000" b"037620" b"0f00")
+        self.assertEqual(self.objects(), b"00000376200f00")
         self.reporter().report(5, Ring(), None, None, 0)
         self.assertEqual(self.objects(), b"0001")
         self.reporter().report(5, Ring(1, -1), None, None, 0)  # no humidity is below zero
-        self.assertEqual(self.objects(), b"0002" b"020100")
+        self.assertEqual(self.objects(), b"0002020100")
 
     def test_failed_send_stays_pending_and_the_next_frame_has_another_id(self):
         self.schedule.due(5, 1)

@@ -28,10 +28,10 @@ class TestCcm(unittest.TestCase):
         # bthome.io/encryption: 25.06 degC and 50.55 %RH from 54:48:E6:8F:80:A5, counter 0x33221100.
         out = sealed(
             unhexlify("231d39c1d7cc1ab1aee224cd096db932"),
-            unhexlify("5448e68f80a5" "d2fc41" "00112233"),
+            unhexlify("5448e68f80a5d2fc4100112233"),
             unhexlify("02ca0903bf13"),
         )
-        self.assertEqual(hexlify(out), b"a47266c95f73" b"78237214")
+        self.assertEqual(hexlify(out), b"a47266c95f7378237214")
 
     def test_against_cryptography(self):
         try:

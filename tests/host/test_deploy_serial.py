@@ -69,11 +69,11 @@ def test_serial_names_and_sizes(board: VirtualBoard) -> None:
     data = bytes(range(256)) * 12
     for size in (0, 1, 383, 384, 385, 1023, 1024, 1025, 3072):
         told: list[int] = []
-        link.write("it's \"x\".bin", data[:size], told.append)
-        assert link.read("it's \"x\".bin") == data[:size]
-        assert link.hash("it's \"x\".bin") == hashlib.sha256(data[:size]).hexdigest()
+        link.write('it\'s "x".bin', data[:size], told.append)
+        assert link.read('it\'s "x".bin') == data[:size]
+        assert link.hash('it\'s "x".bin') == hashlib.sha256(data[:size]).hexdigest()
         assert told == sorted(told) and (not size or told[-1] == size)
-    link.remove("it's \"x\".bin")
+    link.remove('it\'s "x".bin')
     link.remove("never was")
     assert link.list_files("") == {} == link.list_files("no/such")
     link.close()

@@ -13,7 +13,10 @@ def run(repository: Path, device: Path, *args: str) -> subprocess.CompletedProce
     tests = repository / "tests" / "device"
     return subprocess.run(
         [*command(), str(tests / "power_cut.py"), str(device), str(tests), *args],
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 

@@ -106,7 +106,7 @@ def test_soft_reset_at_the_friendly_prompt(board: VirtualBoard) -> None:
         port.write(b"x = 1\r")
         assert port.read_until(b"x = 1\r\n>>> ").endswith(b">>> ")
         port.write(b"\x04")
-        said = port.read_until(b'information.\r\n>>> ')
+        said = port.read_until(b"information.\r\n>>> ")
         assert b"MPY: soft reboot\r\nMicroPython" in said
         port.write(b"x\r")
         assert b"NameError" in port.read_until(b"defined\n>>> ")

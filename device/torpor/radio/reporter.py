@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One report: fields -> frame -> link. Imported only when torpor.schedule says that one is due.
 
-    reporter = create(records[7][0], records[8], hal, schedule)
-    reporter.report(now_s, ring, prediction, alarm, hal.battery_mv(), node.retain)
+reporter = create(records[7][0], records[8], hal, schedule)
+reporter.report(now_s, ring, prediction, alarm, hal.battery_mv(), node.retain)
 """
 
 from ..compat import const

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Receiving what nodes send: receivers -> BTHome v2 decoder -> SQLite.
 
-    run("virtual:out/frost/board", Path("telemetry.sqlite"))
+run("virtual:out/frost/board", Path("telemetry.sqlite"))
 """
 
 from .collector import Collector, open_receiver, run

@@ -205,5 +205,3 @@ class VirtualBoard:
     def _lost(self) -> None:
         self.stop()
         raise DeviceError(f"{self.folder}: the virtual board's process died", fix="run it again")
-
-
