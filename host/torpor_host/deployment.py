@@ -2,6 +2,7 @@
 """`torpor deploy`: build a node (or take a built bundle) and put it onto a board."""
 
 import tempfile
+import time
 from pathlib import Path
 
 from . import keys
@@ -13,10 +14,14 @@ from .progress import bar
 from .project import prepare
 
 KEY_FILE = "key.bin"
+NO_CLOCK = "its clock was not set: until something sets it, the node knows no hour of day"
 
 
 def deploy_node(folder: Path, port: str, on: str | None = None, quiet: bool = False) -> DeployResult:
-    """Build what is in `folder` and deploy it to `port`; raises TorporError, leaving the old node whole."""
+    """Build what is in `folder`, deploy it to `port`, set the board's clock and start the node.
+
+    Raises TorporError, leaving the old node whole.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         if (folder / "manifest.json").is_file():
             bundle = folder
@@ -30,7 +35,11 @@ def deploy_node(folder: Path, port: str, on: str | None = None, quiet: bool = Fa
             )
         link = open_link(port)
         try:
-            return deploy_bundle(bundle, link, quiet)
+            result = deploy_bundle(bundle, link, quiet)
+            if not link.set_clock(time.time()):
+                result.warnings.append(NO_CLOCK)
+            link.start()
+            return result
         finally:
             link.close()
 

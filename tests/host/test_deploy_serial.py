@@ -13,11 +13,14 @@ import pytest
 from test_bundle import ALL_MODULES, Board, Model, Spec
 from test_deploy import NEW, USERS, new, old, on_board
 
+from conftest import REPOSITORY
+from torpor_host import keys
 from torpor_host.deploy import bundle as bundles
 from torpor_host.deploy import manifest as manifests
 from torpor_host.deploy.deploy import TEMPORARY, deploy
 from torpor_host.deploy.link import BoardInfo, Link, open_link
 from torpor_host.deploy.serial_link import SerialLink
+from torpor_host.deployment import NO_CLOCK, deploy_node
 from torpor_host.errors import DeviceError, DiskFullError, LinkLostError, PortError
 from torpor_host.simulate.virtual_board import VirtualBoard
 
@@ -79,10 +82,10 @@ def test_serial_names_and_sizes(board: VirtualBoard) -> None:
     link.close()
 
 
-def test_serial_soft_resets_when_the_board_has_no_other_reset(board: VirtualBoard) -> None:
+def test_start_is_a_soft_reset(board: VirtualBoard) -> None:
     link = SerialLink(board.start())
     link._exec("left_over = 1", "testing")
-    link.reset()
+    link.start()
     link.close()
     link = SerialLink(board.start())
     with pytest.raises(DeviceError, match="NameError") as caught:
@@ -248,3 +251,31 @@ def test_all_modules_at_once(tmp_path: Path) -> None:
         assert len(result.sent) == len(manifest.files) > 20
         assert manifests.decode(link.read("manifest.json") or b"", "board") == manifest
         link.close()
+
+
+def test_clock_is_set_where_there_is_one(board: VirtualBoard) -> None:
+    """machine.RTC as on ESP32: (year, month, day, weekday, hours, minutes, seconds, subseconds), UTC."""
+    link = open_link(board.start())
+    assert isinstance(link, SerialLink)
+    assert link.set_clock(0) is False  # the unix port has none
+    link._exec(
+        "import sys\nclass R:\n def datetime(s,t):R.t=t\nclass M:\n RTC=R\nsys.modules['machine']=M", "faking"
+    )
+    assert link.set_clock(1_798_761_600 + 3661) is True
+    assert link._exec("print(R.t)", "reading").strip() == "(2027, 1, 1, 4, 1, 1, 1, 0)"
+    link.close()
+
+
+def test_deploy_command_starts_the_node(
+    board: VirtualBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`torpor deploy` as users call it: sends all, then nothing; the port is free again."""
+    monkeypatch.setenv("TORPOR_HOME", str(tmp_path / "home"))
+    port = board.start()
+    frost = REPOSITORY / "examples" / "frost"
+    first = deploy_node(frost, port, on="virtual", quiet=True)
+    assert "torpor/node.mpy" in first.sent and NO_CLOCK in first.warnings
+    assert deploy_node(frost, port, on="virtual", quiet=True).bytes_sent == 0
+    link = open_link(port)
+    assert link.read("key.bin") == keys.find("orchard-1")
+    link.close()

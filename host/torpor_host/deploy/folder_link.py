@@ -109,7 +109,7 @@ class FolderLink(Link):
         with self._mapped(f"making {folder}"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
 
-    def reset(self) -> None:
+    def start(self) -> None:
         """Nothing to do: CircuitPython starts its program again once nothing more is written."""
 
     def close(self) -> None:

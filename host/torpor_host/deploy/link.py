@@ -73,8 +73,12 @@ class Link(ABC):
     def mkdirs(self, folder: str) -> None:
         """Make a folder and its parents; no error when it is there."""
 
+    def set_clock(self, unix_s: float) -> bool:
+        """Set the board's clock to UTC. False where it has none, or can't be told over this link."""
+        return False
+
     @abstractmethod
-    def reset(self) -> None:
+    def start(self) -> None:
         """Start the board anew, so that it runs its main.py."""
 
     @abstractmethod
@@ -110,7 +114,7 @@ class FakeLink(Link):
         self.garble = ""
         self.ops = 0
         self.written = 0
-        self.resets = 0
+        self.starts = 0
         self.dead = False
 
     def revive(self) -> None:
@@ -187,9 +191,9 @@ class FakeLink(Link):
         self._op()
         self.folders |= {folder} | folders_of([folder])
 
-    def reset(self) -> None:
+    def start(self) -> None:
         self._op()
-        self.resets += 1
+        self.starts += 1
 
     def close(self) -> None:
         pass

@@ -12,6 +12,7 @@ import hashlib
 import io
 import re
 import struct
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 
@@ -115,12 +116,17 @@ for n in %r.split('/'):
  d=d+'/'
 """
 
-_RESET = """
+_CLOCK = """
+y,M,d,h,m,s,w=%r
 try:
- import microcontroller as m
+ import rtc,time
+ rtc.RTC().datetime=time.struct_time((y,M,d,h,m,s,w,-1,-1))
+ print(1)
 except ImportError:
- import machine as m
-if hasattr(m,'reset'):m.reset()
+ import machine
+ if hasattr(machine,'RTC'):
+  machine.RTC().datetime((y,M,d,w,h,m,s,0))
+  print(1)
 """
 
 
@@ -230,14 +236,17 @@ class SerialLink(Link):
     def mkdirs(self, folder: str) -> None:
         self._exec(_MKDIRS % folder, f"making {folder}")
 
-    def reset(self) -> None:
-        try:
-            self._transport.exec_raw(_RESET.strip(), timeout=1)
-            self._transport.exit_raw_repl()  # still here: there is no reset, so a soft one
+    def set_clock(self, unix_s: float) -> bool:
+        t = time.gmtime(unix_s)
+        now = (t.tm_year, t.tm_mon, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_wday)
+        return bool(self._exec(_CLOCK % (now,), "setting the clock").strip())
+
+    def start(self) -> None:
+        # A soft reset: a hard one would stop some chips' clocks, and USB would vanish under the console.
+        with contextlib.suppress(TransportError, OSError):
+            self._transport.exit_raw_repl()
             self._transport.serial.write(b"\x04")
             self._transport.read_until(1, b"soft reboot\r\n", timeout_overall=self._timeout_s)
-        except (TransportError, OSError, struct.error):
-            pass  # as wanted: the board has gone
 
     def close(self) -> None:
         with contextlib.suppress(TransportError, OSError):
