@@ -22,6 +22,7 @@ _ARENA_BYTES = 2_000_000
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
 _OPTIONS = {
+    "LEAKY_RELU": "LeakyReluOptions",
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "CONV_2D": "Conv2DOptions",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.builder import KINDS
 from compiler.executors import KERNELS
+from compiler.kinds import KINDS
 from torpor.errors import ImageError
 from torpor.nn.model import Model
 from torpor_host.compiler import compile_bytes, image

@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-from compiler.builder import KINDS, oracle
+from compiler.builder import oracle
 from compiler.executors import KERNELS, execute
+from compiler.kinds import KINDS
 from torpor_host.compiler import compile_bytes
 
 CASES = 11  # of each kind, in the default run

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.builder import KINDS
+from compiler.kinds import KINDS
 from torpor_host.compiler import passes, plan, spec, tflite
 from torpor_host.compiler.ir import Graph, Operator, Quantization, Tensor
 from torpor_host.compiler.plan import Buffer

@@ -17,13 +17,7 @@ _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; 
 # What to write instead of an operator that is missing, where there is something better than "change it".
 REWRITES = {
     "MEAN": "use AVERAGE_POOL_2D over the whole map (Keras: AveragePooling2D, then Flatten)",
-    "TANH": "use LOGISTIC or RELU as activation",
-    "HARD_SWISH": "use RELU6 as activation",
-    "LEAKY_RELU": "use RELU as activation",
     "PRELU": "use RELU as activation",
-    "ELU": "use RELU as activation",
-    "RELU": "fuse it into the layer before it",
-    "RELU6": "fuse it into the layer before it",
     "SUB": "add a negated constant with ADD",
     "MUL": "fold constant factors into the layer before it",
     "CONCATENATION": "ADD the branches, or widen one convolution",

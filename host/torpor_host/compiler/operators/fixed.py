@@ -80,6 +80,20 @@ def logistic(a: int, integer_bits: int) -> int:
     return positive if a > 0 else _ONE - positive
 
 
+def tanh(a: int, integer_bits: int) -> int:
+    """tanh of Q(integer_bits), as Q0. Source: neg_tanh_on_negative_values, fixedpoint.h."""
+    if a == 0:
+        return 0
+    e = exp_negative(-abs(a), integer_bits + 1)  # exp(-2 |a|)
+    half = (e + _ONE + 1) >> 1
+    r = 1515870810 + high_mul(half, -1010580540)
+    for _ in range(3):
+        error = (1 << 29) - high_mul(half, r)
+        r += saturate(high_mul(r, error) << 2)
+    positive = saturate((r - (1 << 29)) << 2)  # 2 / (1 + e) - 1
+    return positive if a > 0 else -positive
+
+
 def input_radius(integer_bits: int, left_shift: int) -> int:
     """CalculateInputRadius: the largest difference that stays in range once scaled."""
     return floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << left_shift))

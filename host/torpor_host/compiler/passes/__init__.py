@@ -4,11 +4,12 @@
 from collections.abc import Callable
 
 from ..ir import Graph
-from . import drop_dead, drop_noops, fold_constants, to_lookup
+from . import drop_dead, drop_noops, fold_constants, fuse_lookups, to_lookup
 
 PASSES: tuple[tuple[str, Callable[[Graph], None]], ...] = (
     ("fold_constants", fold_constants.run),
     ("to_lookup", to_lookup.run),
     ("drop_noops", drop_noops.run),
+    ("fuse_lookups", fuse_lookups.run),
     ("drop_dead", drop_dead.run),
 )

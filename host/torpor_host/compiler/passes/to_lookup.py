@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..ir import Graph, Operator
-from ..operators import logistic
+from ..operators import logistic, unary
 from ..operators.quantize import requantize_table
 
 
@@ -17,6 +17,7 @@ def _requantize(graph: Graph, op: Operator) -> np.ndarray:
 TABLES: dict[str, Callable[[Graph, Operator], np.ndarray]] = {
     "LOGISTIC": logistic.table,
     "QUANTIZE": _requantize,
+    **unary.TABLES,
 }
 
 

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+"""Every kind of random model there is, by name."""
+
+from collections.abc import Callable
+
+from compiler import builder, cases_unary
+from compiler.builder import Case, Rng
+
+KINDS: dict[str, Callable[[Rng], Case]] = {**builder.KINDS, **cases_unary.KINDS}
