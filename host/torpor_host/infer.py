@@ -13,7 +13,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ from .compiler.device import import_device
 from .compiler.image import ImageInfo, TensorInfo
 from .compiler.operators.quantize import quantize_array
 from .errors import DeviceError, TorporError
-from .kernels import ulab_stand_in
+from .kernels import library, ulab_stand_in
 from .paths import device_dir
 from .simulate import interpreter
 
-KERNELS = ("reference", "ulab")
+KERNELS = ("reference", "ulab", "native")
 PLACES = ("cpython", "micropython")
 Progress = Callable[[int, int], None]
 
@@ -125,9 +125,22 @@ def as_batch(info: ImageInfo, x: np.ndarray) -> tuple[np.ndarray, bool]:
     return quantize_array(floats, np.float32(tensor.scale), tensor.zero_point), single
 
 
+def _installed(kernels: str) -> AbstractContextManager[None]:
+    """Let device code on CPython find what these kernels are made of."""
+    if kernels == "ulab":
+        return ulab_stand_in.installed()
+    return library.installed() if kernels == "native" else nullcontext()
+
+
 def _on_cpython(image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress) -> bytes:
-    with ulab_stand_in.installed() if kernels == "ulab" else nullcontext():
-        model: Any = import_device("torpor.nn.model").Model(image, kernels)
+    with _installed(kernels):
+        try:
+            model: Any = import_device("torpor.nn.model").Model(image, kernels)
+        except import_device("torpor.errors").ImageError as e:  # images.read() found it sound
+            raise TorporError(
+                f"the {kernels} kernels don't know {e.args[0]} at byte {e.args[1]} of the image",
+                fix="use the reference kernels",
+            ) from e
     source = memoryview(getattr(model.input, "raw", model.input)).cast("B")
     sink = memoryview(getattr(model.output, "raw", model.output)).cast("B")
     out = bytearray()

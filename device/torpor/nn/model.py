@@ -24,46 +24,71 @@ def load(path, kernels=None):
 class Model:
     """`data`: the image as bytes, or an open binary file, which is read now and not needed later.
 
-    kernels: "reference", "ulab", or None for ulab where the firmware has it, else reference; `.kernels` says
-    which. `.input`, `.output` are views of the first input and output tensor, flat, row-major: int8 as a
-    memoryview of signed bytes, float32 as a FloatView; `.inputs`, `.outputs` all of them. Write all of the
-    input before each run(): its memory is used again once it has been read. run() allocates nothing with
-    the reference kernels where integers of 62 bits are no heap objects.
+    kernels: "reference", "ulab", "native", or None for native where the module `torpor_native` lies on the
+    board and knows all operators, else ulab where the firmware has it, else reference; `.kernels` says which.
+    `.input`, `.output` are views of the first input and output tensor, flat, row-major: int8 as a memoryview
+    of signed bytes, float32 as a FloatView; `.inputs`, `.outputs` all of them. Write all of the input before
+    each run(): its memory is used again once it has been read. run() allocates nothing with the reference
+    kernels where integers of 62 bits are no heap objects.
     Raises ImageError(what, offset) for an image that is bad or does not fit the memory.
     """
 
     def __init__(self, data, kernels=None):
-        if kernels not in (None, "reference", "ulab"):
+        if kernels not in (None, "reference", "ulab", "native"):
             raise ValueError("kernels")
-        bind = None
-        if kernels != "reference":
-            try:
-                import ulab  # noqa: F401 (most boards end here, without reading the kernels)
-
-                from .ulab_kernels import bind
-            except ImportError:
-                if kernels is not None:
-                    raise
-        self.kernels = "ulab" if bind else "reference"
-        if not bind:
-            from .reference import bind
-        image = Image(data if hasattr(data, "readinto") else io.BytesIO(data))
+        data = data if hasattr(data, "readinto") else io.BytesIO(data)
+        image = Image(data)
         try:
-            self._steps = self._bind(image, bind)
+            arena = self._make_views(image)
+            self._steps = None
+            if kernels in (None, "native"):
+                self._bind_native(image, data, arena, kernels is None)
+            if self._steps is None:
+                bind = self._find(kernels)
+                self._steps = [bind(code, args, image, arena) for code, args in image.operators()]
         except MemoryError:
             raise ImageError("memory", image.at) from None
         self.macs = image.macs
         _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
         _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]
 
-    def _bind(self, image, bind):
+    def _make_views(self, image):
         arena = array("b", bytes(image.ram_bytes))
         view = memoryview(arena)
         self.inputs = tuple([_view(view, t) for t in image.inputs])
         self.outputs = tuple([_view(view, t) for t in image.outputs])
         self.input = self.inputs[0]
         self.output = self.outputs[0]
-        return [bind(code, args, image, arena) for code, args in image.operators()]
+        return arena
+
+    def _bind_native(self, image, data, arena, optional):
+        try:
+            import torpor_native  # noqa: F401 (most boards end here)
+
+            from .native import bind
+        except ImportError:
+            if not optional:
+                raise
+            return
+        self._steps = bind(image, data, arena, optional)
+        self.kernels = "native"
+
+    def _find(self, kernels):
+        if kernels != "reference":
+            try:
+                import ulab  # noqa: F401 (most boards end here, without reading the kernels)
+
+                from .ulab_kernels import bind
+
+                self.kernels = "ulab"
+                return bind
+            except ImportError:
+                if kernels is not None:
+                    raise
+        from .reference import bind
+
+        self.kernels = "reference"
+        return bind
 
     def run(self):
         """Compute the outputs from the inputs."""

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ADD; the record is described in device/torpor/nn/add.py.
+ */
+#include "fixed.h"
+#include "image.h"
+
+enum {
+    A, B, OUT, CONSTANT, SIZES, A_STRIDES = 8, B_STRIDES = 12, LEFT_SHIFT = 16, A_ZERO, A_MULTIPLIER, A_SHIFT, B_ZERO,
+    B_MULTIPLIER, B_SHIFT, ZERO, MULTIPLIER, SHIFT, LOW, HIGH, COUNT
+};
+
+/* How far the last element lies from the first, and one. */
+static uint32_t extent(const int32_t *sizes, const int32_t *strides)
+{
+    uint32_t sum = 1;
+    for (int i = 0; i < 4; i++)
+        sum = plus(sum, times((uint32_t)sizes[i] - 1, (uint32_t)strides[i]));
+    return sum;
+}
+
+void torpor_check_add(struct image *m, const int32_t *a, uint32_t n, uint32_t code)
+{
+    (void)code;
+    need(m, n == COUNT);
+    if (m->verdict)
+        return;
+    need_sizes(m, a + SIZES, 4);
+    for (int i = A_STRIDES; i < LEFT_SHIFT; i++)
+        need(m, a[i] >= 0);
+    need(m, a[LEFT_SHIFT] >= 0);
+    need_shift(m, a[LEFT_SHIFT]);
+    need_shift(m, a[A_SHIFT]);
+    need_shift(m, a[B_SHIFT]);
+    need_shift(m, a[SHIFT]);
+    need_clip(m, a[LOW], a[HIGH]);
+    if (m->verdict)
+        return;
+    need_ram(m, a[OUT], product4(a[SIZES], a[SIZES + 1], a[SIZES + 2], a[SIZES + 3]));
+    need_ram(m, a[A], extent(a + SIZES, a + A_STRIDES));
+    need(m, a[CONSTANT] == 0 || a[CONSTANT] == 1);
+    if (a[CONSTANT])
+        need_int8(m, a[B], extent(a + SIZES, a + B_STRIDES));
+    else
+        need_ram(m, a[B], extent(a + SIZES, a + B_STRIDES));
+}
+
+static inline int32_t term(int32_t v, int32_t zero, int32_t left, int32_t multiplier, int32_t shift)
+{
+    return scale((int32_t)((uint32_t)(v - zero) << left), multiplier, shift);
+}
+
+/* One run along the last axis; a tile is read before it is written, so it may lie on either input. */
+static void row(const int32_t *a, const int8_t *p, const int8_t *q, int8_t *y)
+{
+    int32_t size = a[SIZES + 3], p_step = a[A_STRIDES + 3], q_step = a[B_STRIDES + 3], left = a[LEFT_SHIFT];
+    const struct output out = {a + MULTIPLIER, a + SHIFT, 0, a[ZERO], a[LOW], a[HIGH]};
+    for (int32_t first = 0; first < size; first += TILE) {
+        int32_t sums[TILE];
+        int32_t count = size - first < TILE ? size - first : TILE;
+        const int8_t *u = p + first * p_step, *v = q + first * q_step;
+        if (p_step == 1 && q_step == 1)
+            for (int32_t i = 0; i < count; i++)
+                sums[i] = term(u[i], a[A_ZERO], left, a[A_MULTIPLIER], a[A_SHIFT])
+                        + term(v[i], a[B_ZERO], left, a[B_MULTIPLIER], a[B_SHIFT]);
+        else
+            for (int32_t i = 0; i < count; i++)
+                sums[i] = term(u[i * p_step], a[A_ZERO], left, a[A_MULTIPLIER], a[A_SHIFT])
+                        + term(v[i * q_step], a[B_ZERO], left, a[B_MULTIPLIER], a[B_SHIFT]);
+        requantize(&out, sums, 0, count, y + first);
+    }
+}
+
+void torpor_add(const struct image *m, const int32_t *a, uint32_t code)
+{
+    (void)code;
+    const int8_t *p = m->arena + a[A], *q = a[CONSTANT] ? int8_at(m, a[B]) : m->arena + a[B];
+    int8_t *y = m->arena + a[OUT];
+    const int32_t *n = a + SIZES, *s = a + A_STRIDES, *t = a + B_STRIDES;
+    for (int32_t i = 0; i < n[0]; i++)
+        for (int32_t j = 0; j < n[1]; j++)
+            for (int32_t k = 0; k < n[2]; k++, y += n[3])
+                row(a, p + i * s[0] + j * s[1] + k * s[2], q + i * t[0] + j * t[1] + k * t[2], y);
+}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""The native kernels as a shared library: the bytes of tflite-micro; nothing bad gets past the check."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compiler.builder import KINDS, oracle
+from torpor.errors import ImageError
+from torpor.nn.model import Model
+from torpor_host import infer
+from torpor_host.compiler import compile_bytes, compile_file
+from torpor_host.kernels import library
+
+CASES = 24  # of each kind, in the default run
+SOAK_CASES = 1500
+# (model, inputs, what tflite-micro gave, right answers in per cent)
+LABELLED = (
+    ("kws_ref_model", "kws/kws01_open", "kws_ref_model_kws01_open", 89.8),
+    ("pretrainedResnet_quant", "ic/cifar10_open", "pretrainedResnet_quant_cifar10_open", 88.6),
+    ("vww_96_int8", "vww/vww_open", "vww_96_int8_vww_open", 83.0),
+)
+
+
+def native(image: bytes, inputs: list[np.ndarray], outputs: int = 1) -> list[bytes]:
+    with library.installed():
+        model = Model(image)
+    assert model.kernels == "native"
+    for view, x in zip(model.inputs, inputs, strict=True):
+        memoryview(getattr(view, "raw", view)).cast("B")[:] = x.tobytes()
+    model.run()
+    return [bytes(getattr(view, "raw", view)) for view in model.outputs]
+
+
+def check_parity(kind: str, seed: int) -> None:
+    case = KINDS[kind](np.random.default_rng([seed, sorted(KINDS).index(kind)]))
+    want = oracle(case.model, case.inputs)[0]
+    got = np.frombuffer(native(compile_bytes(case.model, kind).image, case.inputs)[0], want.dtype)
+    wrong = int((got.view("u1") != want.reshape(-1).view("u1")).sum())
+    assert not wrong, f"{kind} seed {seed}: {case.label}: {wrong} bytes differ"
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_parity(kind: str) -> None:
+    for seed in range(1000, 1000 + CASES):
+        check_parity(kind, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_parity_soak(kind: str) -> None:
+    for seed in range(1000 + CASES, 1000 + CASES + SOAK_CASES):
+        check_parity(kind, seed)
+
+
+@pytest.mark.parametrize(("name", "inputs", "expected", "percent"), LABELLED)
+def test_labelled_sets(name: str, inputs: str, expected: str, percent: float, shared_data: Path) -> None:
+    data = np.load(shared_data / "inputs" / f"{inputs}.npz")
+    x = data["X"]
+    if x.dtype == np.uint8:
+        x = (x.astype(np.int16) - 128).astype(np.int8)
+    want = np.load(shared_data / "expected" / f"{expected}.npz")["out"]
+    image = compile_file(shared_data / "models" / "mlperf_tiny" / f"{name}.tflite").image
+    got = infer.run(image, x, "native")
+    assert np.array_equal(got.reshape(want.shape), want)
+    right = float((got.reshape(len(x), -1).argmax(axis=1) == data["y"]).mean())
+    assert round(100 * right, 1) == percent
+
+
+def test_anomaly_and_wake_word(shared_data: Path) -> None:
+    data = np.load(shared_data / "expected" / "ad01_int8_ad_windows_open.npz")
+    image = compile_file(shared_data / "models" / "mlperf_tiny" / "ad01_int8.tflite").image
+    assert np.array_equal(infer.run(image, data["inp"].astype(np.int8), "native"), data["out"])
+    path = shared_data / "models" / "mlperf_tiny" / "str_ww_ref_model.tflite"
+    image = compile_file(path).image
+    for seed in range(20):
+        x = np.random.default_rng(seed).integers(-128, 128, size=(1, 30, 1, 40)).astype(np.int8)
+        want = oracle(path.read_bytes(), [x])[0]
+        assert np.array_equal(infer.run(image, x, "native"), want)
+
+
+IMAGES = [
+    compile_bytes(KINDS[kind](np.random.default_rng([5, i])).model, kind).image
+    for i, kind in enumerate(sorted(KINDS))
+]
+NETWORK = IMAGES[sorted(KINDS).index("network")]
+
+
+def operators_at(image: bytes) -> list[int]:
+    """Byte offset of every record."""
+    (at,) = struct.unpack_from("<I", image, 28)
+    (count,) = struct.unpack_from("<H", image, 38)
+    found = []
+    for _ in range(count):
+        found.append(at)
+        at += 4 + 4 * int(struct.unpack_from("<H", image, at + 2)[0])
+    return found
+
+
+def ram_bytes(image: bytes) -> int:
+    return sum(struct.unpack_from("<II", image, 16))
+
+
+def test_check_names_the_bad_record() -> None:
+    check = library.module().check
+    for image in IMAGES:
+        arena = bytearray(ram_bytes(image))
+        assert check(image, arena) == 0
+        assert check(image, arena[:-1]) == 16, "an arena one byte short"
+        assert check(image[:-1], arena) == 8
+        for at in operators_at(image):
+            for value, sign in ((0, -1), (99, -1)):
+                other = bytearray(image)
+                struct.pack_into("<H", other, at, value)
+                assert check(bytes(other), arena) == sign * at, "an unknown operator"
+            other = bytearray(image)
+            struct.pack_into("<i", other, at + 4, ram_bytes(image))
+            assert check(bytes(other), arena) == at, "reads behind the arena"
+            other = bytearray(image)
+            struct.pack_into("<H", other, at + 2, struct.unpack_from("<H", image, at + 2)[0] + 1)
+            assert check(bytes(other), arena) == at, "one argument too many"
+
+
+def test_unknown_operator_falls_back_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set of kernels that knows less than the reference leaves the whole model to it."""
+    at = operators_at(NETWORK)[3]
+    with library.installed():
+        monkeypatch.setattr(library.module(), "check", lambda image, arena: -at)
+        model = Model(NETWORK)
+        assert model.kernels == "reference"
+        with pytest.raises(ImageError) as caught:
+            Model(NETWORK, "native")
+        assert caught.value.args == ("operator", at)
+    model.run()
+
+
+def test_without_the_module() -> None:
+    assert Model(NETWORK).kernels == "reference"
+    with pytest.raises(ImportError):
+        Model(NETWORK, "native")
