@@ -16,7 +16,7 @@ class BuildWithData(build_py):
         if self.editable_mode:
             return
         data = Path(self.build_lib) / "torpor_host" / "_data"
-        for folder, pattern in (("device", "*.py"), ("boards", "*.toml")):
+        for folder, pattern in (("device", "*.py"), ("device/kernels", "*.[chl]*"), ("boards", "*.toml")):
             for source in sorted(Path(folder).rglob(pattern)):
                 target = data / source
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -26,6 +26,6 @@ class BuildWithData(build_py):
 setup(
     packages=find_packages("host") + find_packages("device", include=["torpor", "torpor.*"]),
     package_dir={"torpor_host": "host/torpor_host", "torpor": "device/torpor"},
-    package_data={"torpor_host": ["**/*.html", "**/*.py"]},
+    package_data={"torpor_host": ["**/*.html", "**/*.py", "kernels/built/*"]},
     cmdclass={"build_py": BuildWithData},
 )

@@ -10,6 +10,7 @@ zero).
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from .compiler.device import import_device
 from .compiler.image import ImageInfo, TensorInfo
 from .compiler.operators.quantize import quantize_array
 from .errors import DeviceError, TorporError
-from .kernels import library, ulab_stand_in
+from .kernels import carried, library, ulab_stand_in
 from .paths import device_dir
 from .simulate import interpreter
 
@@ -33,15 +34,20 @@ PLACES = ("cpython", "micropython")
 Progress = Callable[[int, int], None]
 
 # Runs under MicroPython: DEVICE_DIR IMAGE X Y KERNELS; one line per run, or one that says what is missing.
+# A native module lies beside it.
 _RUNNER = """
 import sys
 sys.path.insert(0, sys.argv[1])
+from torpor.errors import ImageError
 from torpor.nn.model import load
 try:
     model = load(sys.argv[2], sys.argv[5])
 except ImportError as e:
     print("missing", e)
     sys.exit(3)
+except ImageError as e:
+    print("unknown", e.args[0], e.args[1])
+    sys.exit(4)
 def raw(view):
     return getattr(view, "raw", view)
 x, y = raw(model.input), raw(model.output)
@@ -132,15 +138,19 @@ def _installed(kernels: str) -> AbstractContextManager[None]:
     return library.installed() if kernels == "native" else nullcontext()
 
 
+def _unknown(kernels: str, what: str, offset: int | str) -> TorporError:
+    return TorporError(
+        f"the {kernels} kernels don't know the {what} at byte {offset} of the image",
+        fix="use the reference kernels",
+    )
+
+
 def _on_cpython(image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress) -> bytes:
     with _installed(kernels):
         try:
             model: Any = import_device("torpor.nn.model").Model(image, kernels)
         except import_device("torpor.errors").ImageError as e:  # images.read() found it sound
-            raise TorporError(
-                f"the {kernels} kernels don't know {e.args[0]} at byte {e.args[1]} of the image",
-                fix="use the reference kernels",
-            ) from e
+            raise _unknown(kernels, *e.args) from e
     source = memoryview(getattr(model.input, "raw", model.input)).cast("B")
     sink = memoryview(getattr(model.output, "raw", model.output)).cast("B")
     out = bytearray()
@@ -161,6 +171,8 @@ def _on_micropython(
         runner.write_text(_RUNNER)
         model.write_bytes(image)
         x.write_bytes(batch.tobytes())
+        if kernels == "native":
+            shutil.copyfile(carried.for_this_machine(), Path(folder, f"{library.MODULE}.mpy"))
         command = [*interpreter.command(heap_bytes), str(runner), str(device_dir()), *map(str, (model, x, y))]
         done, said = 0, ""
         with (
@@ -181,6 +193,8 @@ def _on_micropython(
                 f"the MicroPython of this machine has no {kernels} ({said.split(maxsplit=1)[1].strip()})",
                 fix="use the reference kernels there, or ulab's stand-in on cpython",
             )
+        if process.returncode == 4 and said.startswith("unknown"):
+            raise _unknown(kernels, *said.split()[1:])
         if process.returncode or done != len(batch):
             trace = said + log.read_text(errors="replace")
             last = trace.strip().splitlines()[-1:] or ["no message"]

@@ -34,7 +34,13 @@ IMAGE = compile_bytes(MODEL, "logistic").image
 FLOAT_MODEL = logistic_model("float32")
 FLOAT_IMAGE = compile_bytes(FLOAT_MODEL, "float").image
 BATCH = np.random.default_rng(0).integers(-128, 128, size=(3, 2, 3)).astype(np.int8)
-PLACES = [("reference", "cpython"), ("ulab", "cpython"), ("native", "cpython"), ("reference", "micropython")]
+PLACES = [
+    ("reference", "cpython"),
+    ("ulab", "cpython"),
+    ("native", "cpython"),
+    ("reference", "micropython"),
+    ("native", "micropython"),
+]
 
 
 @pytest.mark.parametrize(("kernels", "on"), PLACES)

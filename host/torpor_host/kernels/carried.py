@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""The native modules that the package carries, so that nobody needs a compiler: built/ARCHITECTURE.mpy.
+
+`python tools/build_native.py` makes them; built/made.json says from which sources and with which compiler.
+"""
+
+import json
+import platform
+from pathlib import Path
+
+from ..errors import TorporError
+from . import mpy, toolchain
+
+FOLDER = Path(__file__).resolve().parent / "built"
+NOTE = "made.json"
+_MACHINES = {"x86_64": "x64", "amd64": "x64"}  # platform.machine() in lower case
+
+
+def path(architecture: str) -> Path:
+    """Return the file of the module for an architecture of .mpy files. Raises TorporError: there is none."""
+    found = FOLDER / f"{architecture}.mpy"
+    if not found.is_file():
+        raise TorporError(
+            f"no native kernels for {architecture}", fix=f"there are some for {', '.join(mpy.TARGETS)}"
+        )
+    return found
+
+
+def for_this_machine() -> Path:
+    """Return the module for a MicroPython that runs here. Raises TorporError where there is none."""
+    machine = platform.machine()
+    if machine.lower() not in _MACHINES:
+        raise TorporError(
+            f"no native kernels for a MicroPython on {machine}", fix="use the reference kernels there"
+        )
+    return path(_MACHINES[machine.lower()])
+
+
+def note() -> dict[str, str]:
+    """Return what the modules would be made from now: hash of sources and flags, version of the compiler."""
+    flags = [*mpy.FLAGS, *mpy.LINK, *(f for t in mpy.TARGETS.values() for f in t.flags)]
+    return {"sources": toolchain.fingerprint(*flags), "ziglang": toolchain.zig_version()}
+
+
+def recorded() -> dict[str, str]:
+    """Return the note of what is carried, {} where there is none."""
+    try:
+        found: dict[str, str] = json.loads((FOLDER / NOTE).read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    return found

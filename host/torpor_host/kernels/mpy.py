@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Native modules (.mpy 6.3) from C, with PyPI's `ziglang` alone: compile, link at address 0, refuse, wrap.
+
+    data = build(TARGETS["armv6m"])
+    module = read(data)            # .target, .names, .code
+
+A module is one block of position-independent code and constants. Whatever a loader would have to fix (a
+global offset table, variables, pointers in tables) is refused here, with its name, rather than on a board.
+Source of the format: MicroPython py/persistentcode.c, py/emitglue.h, tools/mpy_ld.py.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import TorporError
+from . import elf, toolchain
+
+NAME = "torpor_native"
+NAMES = (f"{NAME}.c", "check", "invoke")  # in the order of the enum in module.c
+SOURCES = (*toolchain.KERNELS, "module.c", "runtime.c")
+FLAGS = (
+    *toolchain.COMMON, "-fno-builtin", "-fomit-frame-pointer", "-ffunction-sections", "-fno-jump-tables",
+    "-fno-stack-protector", "-fno-sanitize=all", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
+)  # fmt: skip
+FAST = ("dense.c", "conv.c")  # where the time goes; the rest is compiled for size
+LINK = ("-static", "--emit-relocs", "--gc-sections", "--no-relax", "--build-id=none")
+_VERSION, _SUB_VERSION, _SMALL_INT_BITS = 6, 3, 31
+_FUNCTION_TABLE = b"\0"  # a constant object: the runtime's own
+_NATIVE_VIPER = 2  # kind of code, less that of bytecode
+_RELOCATED = b"\x10\xff"  # scope flag, then an empty list: some ports keep the code alive through it
+
+
+@dataclass(frozen=True)
+class Target:
+    """`number` is the architecture in the header of an .mpy (MicroPython py/persistentcode.h)."""
+
+    name: str
+    number: int
+    flags: tuple[str, ...]
+
+
+_THUMB = "thumb-freestanding-eabi"
+TARGETS = {
+    t.name: t
+    for t in (
+        Target("x64", 2, ("-target", "x86_64-freestanding-none", "-fPIC", "-mno-red-zone")),
+        Target("armv6m", 4, ("-target", _THUMB, "-mcpu=cortex_m0plus", "-fropi")),
+        Target("armv7m", 5, ("-target", _THUMB, "-mcpu=cortex_m3", "-fropi")),
+        Target("armv7emsp", 7, ("-target", _THUMB + "hf", "-mcpu=cortex_m4+vfp4d16sp", "-fropi")),
+        Target(
+            "rv32imc",
+            11,
+            ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c", "-fPIC", "-mno-relax"),
+        ),
+    )
+}
+
+# Relocations that stand for an absolute address or an entry of a table, by the ABIs' numbers.
+_REFUSED = {
+    elf.X86_64: {1: "64", 9: "GOTPCREL", 10: "32", 11: "32S", 26: "GOTPC32", 41: "GOTPCRELX",
+                 42: "REX_GOTPCRELX"},
+    elf.ARM: {2: "ABS32", 26: "GOT_BREL", 43: "MOVW_ABS_NC", 44: "MOVT_ABS", 47: "THM_MOVW_ABS_NC",
+              48: "THM_MOVT_ABS", 96: "GOT_PREL"},
+    elf.RISCV: {1: "32", 2: "64", 20: "GOT_HI20", 26: "HI20", 27: "LO12_I", 28: "LO12_S"},
+}  # fmt: skip
+
+
+def compile_code(target: Target) -> bytes:
+    """Return the code and constants of the module. Raises TorporError: no compiler, or not relocatable."""
+    folder = toolchain.sources_dir()
+    with tempfile.TemporaryDirectory(prefix="torpor-mpy-") as scratch:
+        objects = [Path(name).with_suffix(".o").name for name in SOURCES]
+        for source, made in zip(SOURCES, objects, strict=True):
+            compiler = [*toolchain.zig(), "cc", *target.flags, *FLAGS, "-O2" if source in FAST else "-Os"]
+            toolchain.run([*compiler, "-c", "-o", made, str(folder / source)], Path(scratch))
+        link = ["ld.lld", *LINK, "-T", str(folder / "module.ld"), "-o", "module.elf", *objects]
+        toolchain.run([*toolchain.zig(), *link], Path(scratch))
+        return _code_of(elf.read(Path(scratch, "module.elf").read_bytes()), target)
+
+
+def _code_of(file: elf.Elf, target: Target) -> bytes:
+    code = b""
+    for section in file.sections:
+        if not section.allocated or not section.size:
+            continue
+        if section.name != ".text" or section.address:
+            raise TorporError(
+                f"native module for {target.name}: {section.size} bytes of {section.name}",
+                fix="a module holds code and constants only: no variables, no tables of pointers",
+            )
+        code = section.data
+    for kind in file.relocations():
+        if kind in _REFUSED[file.machine]:
+            raise TorporError(
+                f"native module for {target.name}: relocation {_REFUSED[file.machine][kind]}",
+                fix="address everything relative to the program counter",
+            )
+    return code + bytes(-len(code) % 4)
+
+
+def wrap(code: bytes, target: Target, names: tuple[str, ...] = NAMES) -> bytes:
+    """Return the .mpy file of a block of code."""
+    out = bytearray((ord("M"), _VERSION, target.number << 2 | _SUB_VERSION, _SMALL_INT_BITS))
+    out += _vuint(len(names)) + _vuint(1)
+    for name in names:
+        out += _vuint(len(name) << 1) + name.encode() + b"\0"
+    out += _FUNCTION_TABLE
+    out += _vuint(len(code) << 3 | _NATIVE_VIPER) + code
+    return bytes(out + _RELOCATED)
+
+
+def build(target: Target) -> bytes:
+    """Return the module for one architecture as an .mpy file. Raises TorporError."""
+    return wrap(compile_code(target), target)
+
+
+@dataclass(frozen=True)
+class Module:
+    target: Target
+    names: tuple[str, ...]
+    code: bytes
+
+
+def read(data: bytes) -> Module:
+    """Return what is in a file that `wrap` wrote. Raises TorporError for any other."""
+    numbers = {t.number: t for t in TARGETS.values()}
+    target = numbers.get(data[2] >> 2) if len(data) > 4 else None
+    if target is None or data[:2] != bytes((ord("M"), _VERSION)) or data[3] != _SMALL_INT_BITS:
+        raise TorporError("not a native module of .mpy version 6", fix="run: python tools/build_native.py")
+    count, at = _read_vuint(data, 4)
+    _, at = _read_vuint(data, at)
+    names = []
+    for _ in range(count):
+        size, at = _read_vuint(data, at)
+        names.append(data[at : at + (size >> 1)].decode())
+        at += (size >> 1) + 1
+    size, at = _read_vuint(data, at + len(_FUNCTION_TABLE))
+    module = Module(target, tuple(names), data[at : at + (size >> 3)])
+    if wrap(module.code, target, module.names) != data:
+        raise TorporError("a native module of another form", fix="run: python tools/build_native.py")
+    return module
+
+
+def _vuint(value: int) -> bytes:
+    """Groups of 7 bits, the highest first; all but the last have bit 7."""
+    out = [value & 0x7F]
+    while value := value >> 7:
+        out.append(0x80 | (value & 0x7F))
+    return bytes(reversed(out))
+
+
+def _read_vuint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    while True:
+        value = value << 7 | (data[at] & 0x7F)
+        at += 1
+        if not data[at - 1] & 0x80:
+            return value, at
