@@ -49,7 +49,9 @@ def test_every_board_loads_and_every_number_has_a_source(name: str) -> None:
         assert figure.source.strip(), where
         assert figure.checked in "VSCR", where
         assert figure.low <= figure.value <= figure.high, where
-        assert where.rsplit("_", 1)[1] in ("uw", "mw", "uj", "hz", "bytes"), f"{where}: no unit in the key"
+        assert where.rsplit("_", 1)[1] in ("uw", "mw", "uj", "mv", "hz", "bytes"), (
+            f"{where}: no unit in the key"
+        )
         if figure.checked == "R":
             assert figure.high >= 1.5 * figure.low, where
     for bus in board.bus.values():
@@ -141,6 +143,8 @@ BROKEN = [
      "power.run_mw.checked", "none of the known values", "V, S, C, R"),
     ('value = 88, low = 66, high = 120, checked = "S", source =', 'value = 88, low = 66, high = 120, checked = "S", src =',
      "power.run_mw.source", "missing", "add source ="),
+    ("supply_min_mv = { value = 3000", "supply_min_mv = { value = 3600",
+     "power.supply_min_mv", "runs from 3600 mV up, but only to 3600", "correct one"),
     ("value = 88,", 'value = "88",', "power.run_mw.value", "a number is needed here", ""),
     ('scl = "GPIO7"', 'scl = "GPIO77"', "bus.i2c0.scl", "no pin 'GPIO77'", "did you mean 'GPIO7'?"),
     ('scl = "GPIO7"', 'scl = "GPIO6"', "bus.i2c0.sda", "GPIO6 is scl already", "each pin once"),

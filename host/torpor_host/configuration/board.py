@@ -112,8 +112,13 @@ class RuntimeFacts(Table):
 
 
 class Power(Table):
-    """Power at 3.3 V. module: the bare radio module; board: as sold, with regulator, LEDs and USB bridge."""
+    """Power at 3.3 V. module: the bare radio module; board: as sold, with regulator, LEDs and USB bridge.
 
+    supply_min_mv, supply_max_mv: between what voltages the bare module may be run.
+    """
+
+    supply_min_mv: Figure
+    supply_max_mv: Figure
     run_mw: Figure
     light_sleep_uw: Figure
     deep_sleep_module_uw: Figure
@@ -239,6 +244,13 @@ def faults(board: Board) -> Iterator[Fault]:
                 "correct one of them",
                 *("runtime", own, "heap_bytes"),
             )
+    low, high = board.power.supply_min_mv.value, board.power.supply_max_mv.value
+    if low >= high:
+        yield Fault(
+            f"the module runs from {low:g} mV up, but only to {high:g}",
+            "correct one of them",
+            *("power", "supply_min_mv"),
+        )
     yield from _flash_faults(board)
     yield from _pin_faults(board, chip)
     for bus_name, bus in board.bus.items():
