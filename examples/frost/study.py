@@ -22,7 +22,7 @@ from torpor_host.train import inputs as model_inputs
 from torpor_host.train.inputs import COUNTS_PER_UNIT, Input
 from torpor_host.train.mlp import Mlp, train
 from torpor_host.train.quantize import Affine, QuantizedMlp, quantize
-from torpor_host.train.rehearsal import rehearse
+from torpor_host.train.rehearsal import Rehearsal, rehearse
 from torpor_host.train.scores import average_precision, mean_absolute_error, ridge
 from torpor_host.train.tflite import encode_mlp, infer
 
@@ -31,6 +31,7 @@ AHEAD_H = 6
 ROWS = 7  # what the node's ring holds: retained state must stay small (256 bytes in all on nRF boards)
 DAY_H = 24
 HEARTBEAT_S = 86400
+FRAMES_PREDICT = True  # node.toml's fields have the prediction: each frame needs a score
 # One int8 step is 1/32 of a standard deviation: inputs span four of them to each side.
 INPUT_SCALE = 1 / 32
 INPUTS = (
@@ -145,16 +146,41 @@ def untrained(site: Site) -> dict[str, np.ndarray]:
     }
 
 
-def ridge_inputs(site: Site, history_h: int) -> np.ndarray:
-    """The model's inputs in float, with every hour of the last `history_h` instead of a few."""
-    now, humidity = site.now_c, site.year.humidity_pct
-    columns = [site.x[:, i] / COUNTS_PER_UNIT for i in range(len(INPUTS))]
-    columns += [now - ago(now, k) for k in range(1, history_h + 1)]
-    columns += [humidity - ago(humidity, k) for k in range(0, history_h + 1, 3)] if history_h else []
-    return np.stack(columns, axis=1)
+@dataclass(frozen=True)
+class Line:
+    """What a ridge regression is given: the model's inputs in float, every hour of the last `history_h`, and
+    the hour of the day. `by_hour`: three harmonics of it, and each input times each of them, so that a change
+    in the evening can mean another thing than one in the morning, which a network finds out by itself. A
+    plain line has the hour as the network is given it, one sine and one cosine."""
+
+    history_h: int
+    by_hour: bool = True
+
+    def inputs(self, site: Site) -> np.ndarray:
+        """float64 [8760, COLUMNS], in degC, K, %RH and their products with numbers of -1 to 1."""
+        now, humidity = site.now_c, site.year.humidity_pct
+        columns = [site.x[:, i] / COUNTS_PER_UNIT for i in range(len(INPUTS))]
+        waves = hour_waves(site, HARMONICS) if self.by_hour else []
+        columns += [column * wave for column in columns for wave in waves] + waves
+        columns += [now - ago(now, k) for k in range(1, self.history_h + 1)]
+        if self.history_h:
+            columns += [humidity - ago(humidity, k) for k in range(0, self.history_h + 1, 3)]
+        return np.stack(columns, axis=1)
 
 
-RIDGES = {"ridge, same inputs": 0, "ridge, same seven hours": ROWS - 1, "ridge, a day of history": DAY_H}
+def hour_waves(site: Site, harmonics: int) -> list[np.ndarray]:
+    """Sine and cosine of local time, once, twice ... `harmonics` times a day: float64 [8760] each."""
+    turn = 2 * np.pi * ((site.times_s + site.utc_offset_s) % 86400) / 86400
+    return [wave(k * turn) for k in range(1, harmonics + 1) for wave in (np.sin, np.cos)]
+
+
+HARMONICS = 3
+LINES = {
+    "plain ridge, same inputs": Line(0, by_hour=False),
+    "ridge, same inputs": Line(0),
+    "ridge, same seven hours": Line(ROWS - 1),
+    "ridge, a day of history": Line(DAY_H),
+}
 
 
 # --- scoring ---
@@ -193,10 +219,10 @@ def by_month(site: Site, seed: int) -> tuple[dict[str, dict[str, float]], np.nda
     def lines(rows: np.ndarray) -> list[np.ndarray]:
         return [site.now_c - ridge(x[rows], site.drop_k[rows])(x) for x in tables]
 
-    tables = [ridge_inputs(site, history_h) for history_h in RIDGES.values()]
+    tables = [line.inputs(site) for line in LINES.values()]
     floats, counts = month_by_month(site, models, 2)
     result = {"MLP, float": judge(site, floats), "MLP, int8 on TFLM": judge(site, counts / COUNTS_PER_UNIT)}
-    result |= {n: judge(site, p) for n, p in zip(RIDGES, month_by_month(site, lines, len(RIDGES)))}
+    result |= {n: judge(site, p) for n, p in zip(LINES, month_by_month(site, lines, len(LINES)))}
     result |= {name: judge(site, predicted) for name, predicted in untrained(site).items()}
     return result, counts.astype(np.int64)
 
@@ -207,9 +233,9 @@ def across(model: Model, home: Site, away: Site) -> dict[str, dict[str, float]]:
         "MLP, float": judge(away, model.float_c(away)),
         "MLP, int8 on TFLM": judge(away, model.scores(away) / COUNTS_PER_UNIT),
     }
-    for name, history_h in RIDGES.items():
-        line = ridge(ridge_inputs(home, history_h)[home.windows], home.drop_k[home.windows])
-        result[name] = judge(away, away.now_c - line(ridge_inputs(away, history_h)))
+    for name, line in LINES.items():
+        drop_k = ridge(line.inputs(home)[home.windows], home.drop_k[home.windows])
+        result[name] = judge(away, away.now_c - drop_k(line.inputs(away)))
     return result | {name: judge(away, predicted) for name, predicted in untrained(away).items()}
 
 
@@ -228,16 +254,30 @@ class Setting:
     hold_off_h: int = 3
     model: bool = True
 
-    def rehearse(self, site: Site, scores: np.ndarray) -> dict[str, Any]:
-        """One year of the node at the site: what it sent and how its alarms met the frosts."""
-        triggers: list[tuple[str, tuple[int, ...]]] = []
+    @property
+    def triggers(self) -> list[tuple[str, tuple[int, ...]]]:
+        """As the node's configuration has them: kind and args in counts."""
+        parts: list[tuple[str, tuple[int, ...]]] = []
         if self.below_c is not None:
-            triggers.append(("level", (0, -1, _counts(self.below_c), _counts(1.0))))
+            parts.append(("level", (0, -1, _counts(self.below_c), _counts(1.0))))
         if self.falls_k:
-            triggers.append(("change", (0, -1, _counts(self.falls_k))))
-        decision = (-1, _counts(self.on_c), _counts(self.off_c), 1, self.hold_off_h * 3600)
+            parts.append(("change", (0, -1, _counts(self.falls_k))))
+        return parts
+
+    @property
+    def decision(self) -> tuple[int, int, int, int, int]:
+        return -1, _counts(self.on_c), _counts(self.off_c), 1, self.hold_off_h * 3600
+
+    def run(self, site: Site, scores: np.ndarray) -> Rehearsal:
+        """One year of the node at the site. scores int64 [8760]: the model's, in counts."""
         seen = scores if self.model else site.counts[:, 0].astype(np.int64)
-        run = rehearse(site.times_s, site.counts, seen, ROWS, triggers, decision, HEARTBEAT_S)
+        return rehearse(
+            site.times_s, site.counts, seen, ROWS, self.triggers, self.decision, HEARTBEAT_S, FRAMES_PREDICT
+        )
+
+    def rehearse(self, site: Site, scores: np.ndarray) -> dict[str, Any]:
+        """What the node sent in its year, how often it ran the model, and how its alarms met the frosts."""
+        run = self.run(site, scores)
         score = events.score(site.times_s, site.now_c, run.alarms)
         return score.as_dict() | {
             "ran": run.inferences / run.wakes if self.model else 0.0,
