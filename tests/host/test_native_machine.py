@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""The carried modules for Cortex-M and RISC-V, run on emulated processors: the bytes of tflite-micro."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from native_machine import Machine
+
+from compiler.builder import KINDS, oracle
+from torpor.nn.image import Image
+from torpor_host.compiler import compile_bytes, compile_file
+
+ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "rv32imc")
+CASES = 3
+
+
+def run(machine: Machine, image: bytes, inputs: list[np.ndarray]) -> bytes:
+    """Return the first output."""
+    import io
+
+    info = Image(io.BytesIO(image))
+    assert machine.check(image, info.ram_bytes) == 0
+    arena = bytearray(info.ram_bytes)
+    for (_, offset, size, _, _, _), x in zip(info.inputs, inputs, strict=True):
+        arena[offset : offset + size] = x.tobytes()
+    after = machine.invoke(image, bytes(arena))
+    _, offset, size, _, _, _ = info.outputs[0]
+    return after[offset : offset + size]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_operator(architecture: str) -> None:
+    machine = Machine(architecture)
+    for kind in sorted(KINDS):
+        for seed in range(CASES):
+            case = KINDS[kind](np.random.default_rng([77, seed, sorted(KINDS).index(kind)]))
+            got = run(machine, compile_bytes(case.model, kind).image, case.inputs)
+            assert got == oracle(case.model, case.inputs)[0].tobytes(), (kind, seed, case.label)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_check_refuses(architecture: str) -> None:
+    machine = Machine(architecture)
+    image = compile_bytes(KINDS["network"](np.random.default_rng(1)).model, "network").image
+    ram = sum(struct.unpack_from("<II", image, 16))
+    (at,) = struct.unpack_from("<I", image, 28)
+    assert machine.check(image, ram) == 0 and machine.check(image, ram - 1) == 16
+    for value, want in ((ram, at), (-1, at)):
+        other = bytearray(image)
+        struct.pack_into("<i", other, at + 4, value)
+        assert machine.check(bytes(other), ram) == want
+    other = bytearray(image)
+    struct.pack_into("<H", other, at, 999)
+    assert machine.check(bytes(other), ram) == -at
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_keyword_model(architecture: str, shared_data: Path) -> None:
+    x = np.load(shared_data / "inputs" / "kws" / "kws01_open.npz")["X"][:1]
+    want = np.load(shared_data / "expected" / "kws_ref_model_kws01_open.npz")["out"][:1]
+    compiled = compile_file(shared_data / "models" / "mlperf_tiny" / "kws_ref_model.tflite")
+    machine = Machine(architecture)
+    assert run(machine, compiled.image, [x]) == want.tobytes()
+    per_mac = machine.instructions / compiled.report["macs"]
+    print(f"{architecture}: {machine.instructions:,} instructions, {per_mac:.2f} per MAC")
+    assert per_mac < 25
