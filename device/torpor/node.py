@@ -9,6 +9,7 @@ time. What matters only once a trigger fires or a frame is due (dsp, nn, decisio
 most wakes end before.
 """
 
+import gc
 import struct
 
 from . import config
@@ -166,6 +167,7 @@ class Node:
     def thinker(self):
         """What scores, imported at the first call."""
         if self._thinker is None:
+            gc.collect()  # imports leave holes; what comes now fills them, and large weights find room
             from .think import Thinker
 
             self._thinker = Thinker(self)
@@ -187,6 +189,7 @@ class Node:
 
     def _report(self, now_s, ring):
         if self._reporter is None:
+            gc.collect()
             from .report import Report
 
             self._reporter = Report(self)

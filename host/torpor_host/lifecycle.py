@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import boards
 from .collect.collector import Collector, open_receiver
+from .configuration.memory import heap_bytes
 from .deploy import bundle as bundles
 from .deploy.link import open_link
 from .deployment import deploy_bundle
@@ -72,7 +74,7 @@ def run_virtual(
     manifest = bundles.build(project.spec, project.compiled, out / "bundle")
     say(f"build    {len(manifest.files)} files, {sum(f.bytes for f in manifest.files):,} B")
 
-    board = VirtualBoard(out / "board")
+    board = VirtualBoard(out / "board", heap_bytes=heap_for(project))
     board.create()
     with board:
         link = open_link(board.start())
@@ -103,6 +105,16 @@ def run_virtual(
     page.write(summary, out / "report.png", out / "report.html")
     (out / "report.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
+
+
+def heap_for(project: Project) -> int:
+    """Return the virtual board's heap: its own 100 KB, or what a larger model needs that fits the real board.
+
+    Objects are twice as large here as on a 32-bit board, so the same number would be no likeness.
+    """
+    virtual = boards.load("virtual")
+    need = heap_bytes(project.compiled.report, virtual) if project.compiled else 0
+    return max(virtual.heap_bytes(), need)
 
 
 def board_key(board: VirtualBoard) -> bytes:

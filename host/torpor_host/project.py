@@ -9,6 +9,7 @@ from typing import Any
 from . import config
 from .boards import Board
 from .compiler import Compiled, compile_file
+from .configuration.memory import heap_bytes
 from .errors import CompileError, ConfigError
 
 
@@ -65,12 +66,11 @@ def prepare(folder: Path, on: str | None = None) -> Project:
 def fit(report: Mapping[str, Any], board: Board) -> list[dict[str, Any]]:
     """Return what does not fit: a list of {region, need_bytes, have_bytes}, empty when all does.
 
-    The image lies in the file system; the reference and ulab kernels load the weights once, so the heap
-    holds them beside the arena.
+    The image lies in the file system; on the heap the model stands beside the node that runs it.
     """
     problems = []
     flash, heap = board.filesystem_bytes(), board.heap_bytes()
-    ram = report["peak_ram_bytes"] + report["weights_bytes"]
+    ram = heap_bytes(report, board)
     for region, need, have in (("file system", report["flash_bytes"], flash), ("heap", ram, heap)):
         if need > have:
             problems.append({"region": region, "need_bytes": need, "have_bytes": have})

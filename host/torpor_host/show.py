@@ -127,9 +127,11 @@ def summary(s: Mapping[str, Any]) -> str:
     """The end of `torpor run`: what happened, against truth and against sending everything."""
     up, energy, battery = s["uplinks"], s["energy"], s["battery"]
     days = f"{s['days']:g} days of {s['world']} on {s['ran_on']}"
-    items = [
-        ("ran", f"{days}: {s['counters']['wakes']:,} wakes, model run {s['counters']['inferences']:,} times")
-    ]
+    counters = s["counters"]
+    items = [("ran", f"{days}: {counters['wakes']:,} wakes, model run {counters['inferences']:,} times")]
+    for name in ("faults", "sensor_failures", "failed_uplinks"):
+        if counters[name]:
+            items.append((name.replace("_", " "), f"{counters[name]:,} on {counters['wakes']:,} wakes"))
     if s.get("events"):
         e = s["events"]
         items.append(

@@ -107,8 +107,8 @@ def infer(args: argparse.Namespace) -> int:
 
     data = _read_image(args.image)
     x = engine.load_npy(args.input)
-    with bar("infer", len(x), "inputs") as update:
-        y = engine.run(data, x, args.kernels, args.on, progress=lambda done, _total: update(done))
+    with bar("infer", 100, "%") as update:
+        y = engine.run(data, x, args.kernels, args.on, progress=lambda done, of: update(100 * done / of))
     engine.save_npy(args.output, y)
     result = {"shape": list(y.shape), "dtype": str(y.dtype), "kernels": args.kernels, "on": args.on}
     if args.json:
@@ -203,4 +203,7 @@ def run(args: argparse.Namespace) -> int:
         _print_json(summary)
     else:
         print(show.summary(summary))
-    return 0
+    counters = summary["counters"]
+    if counters["faults"]:
+        _say(f"torpor: the node met {counters['faults']:,} faults: a bad model, too little memory or no key")
+    return 1 if summary["model"] and counters["faults"] and not counters["inferences"] else 0
