@@ -21,6 +21,26 @@ _CHUNK = const(256)
 RAM_LIMIT = 1 << 24  # arena and scratch each; a damaged size must not ask for gigabytes
 
 
+class _Zeros:
+    """`count` zeros that lie nowhere: array() on MicroPython asks how many, and takes just that much."""
+
+    def __init__(self, count):
+        self._count = count
+
+    def __len__(self):
+        return self._count
+
+    def __iter__(self):
+        for _ in range(self._count):
+            yield 0
+
+
+def zeros(kind, count):
+    """Return array(kind) of `count` zeros. array(kind, bytes(n)) would need twice the memory while it copies,
+    and growing an array nearly as much: on a board that is what the weights did not fit into."""
+    return array(kind, _Zeros(count))
+
+
 class Image:
     """An open image. `stream` has seek() and readinto(): a file, or io.BytesIO.
 
@@ -140,7 +160,7 @@ class Image:
     def _load(self, kind, size, offset, count):
         start = self._weights + offset
         self.need(offset >= 0 and count > 0 and start + count * size <= self.length, "weight offset")
-        values = array(kind, bytes(count * size))
+        values = zeros(kind, count)
         self._fill(start, values, count * size, "weights")
         return values
 

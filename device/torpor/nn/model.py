@@ -8,11 +8,14 @@ model.run()
 print(model.output[0] - model.output_zero_point)
 """
 
+import gc
 import io
-from array import array
 
+from ..compat import const
 from ..errors import ImageError
-from .image import FLOAT32, Image
+from .image import FLOAT32, Image, zeros
+
+_LARGE = const(4096)  # an image for which memory matters more than the milliseconds of a collection
 
 
 def load(path, kernels=None):
@@ -45,15 +48,25 @@ class Model:
                 self._bind_native(image, data, arena, kernels is None)
             if self._steps is None:
                 bind = self._find(kernels)
-                self._steps = [bind(code, args, image, arena) for code, args in image.operators()]
+                self._steps = self._bound(bind, image, arena)
         except MemoryError:
             raise ImageError("memory", image.at) from None
         self.macs = image.macs
         _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
         _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]
 
+    def _bound(self, bind, image, arena):
+        steps = []
+        for code, args in image.operators():
+            if image.length > _LARGE:
+                gc.collect()  # what the last record left behind would part the free memory in two
+            steps.append(bind(code, args, image, arena))
+        return steps
+
     def _make_views(self, image):
-        arena = array("b", bytes(image.ram_bytes))
+        if image.length > _LARGE:
+            gc.collect()
+        arena = zeros("b", image.ram_bytes)
         view = memoryview(arena)
         self.inputs = tuple([_view(view, t) for t in image.inputs])
         self.outputs = tuple([_view(view, t) for t in image.outputs])

@@ -12,7 +12,7 @@ from .board import Board
 # it, not measured on one.
 _NODE_BYTES_64 = 96 * 1024
 _NODE_BYTES_32 = 48 * 1024
-# First-fit leaves gaps between blocks: 5 to 8 % measured, with networks whose largest weights are half of all.
+# First-fit leaves gaps between blocks: 5 to 8 % measured, with networks of one large layer.
 _FRAGMENTATION = 1.1
 
 
