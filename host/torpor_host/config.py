@@ -129,6 +129,8 @@ class _Loader:
         reporting.state(context, runtime, rows, triggers, decided.part, ("node", "board"))
         battery = reporting.battery(context, self.energy) if self.energy else None
         sent = self.report.fields if self.report else []
+        if self.energy and battery:
+            reporting.supply(context, self.energy, battery)
         battery_pin = reporting.battery_pin(context, self.energy, sent) if self.energy else ()
         if self.energy:
             reporting.boot(context, self.energy, runtime)
@@ -197,6 +199,7 @@ class _Loader:
             battery_pin=battery_pin,
             boot=self.energy.boot,
             supply=self.energy.supply,
+            other_sleep_uw=round(1e6 * self.energy.other_sleep, 6),
             sense_ms=sense_ms,
             interval_s=self.report.interval,
             events=self.report.events,

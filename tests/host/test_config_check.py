@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from torpor_host import boards, config
+from torpor_host.configuration import costs
 from torpor_host.errors import ConfigError, UsageError
-from torpor_host.paths import boards_dir
+from torpor_host.paths import boards_dir, device_dir
 
 NODE = """\
 [node]
@@ -196,6 +197,11 @@ WRONG = [
     ('battery = "2xAA-L91"', 'battery = "2xAA-l92"', "energy.battery", 'no battery "2xAA-l92"', "did you mean '2xAA-L91'?", "l92"),
     ('battery = "2xAA-L91"', 'capacity = "2000mAh"', "energy", "the battery is not described", "add voltage", "[energy]"),
     ('battery = "2xAA-L91"', 'capacity = "2000mA"\nvoltage = "3V"', "energy.capacity", "not a charge", '"2000mAh"', "2000mA"),
+    ('battery = "2xAA-L91"', 'battery = "2xAA-L91"\nother_sleep = 5', "energy.other_sleep", "5 has no unit", "uW", "other_sleep"),
+    ('battery = "2xAA-L91"', 'battery = "2xAA-L91"\nother_sleep = "5uA"', "energy.other_sleep", "not a power", "uW", "5uA"),
+    ('battery = "2xAA-L91"', 'battery = "2xAA-L91"\nother_sleep = "-5uW"', "energy.other_sleep", "out of range", "at least 0", "-5uW"),
+    ('battery = "2xAA-L91"', 'battery = "2xAA-L91"\nconverter_efficiency = 90', "energy.converter_efficiency", "out of range", "at most 1", "90"),
+    ('battery = "2xAA-L91"', 'battery = "2xAA-L91"\nconverter_efficiency = 0.1', "energy.converter_efficiency", "out of range", "at least 0.3", "0.1"),
     ('battery = "2xAA-L91"', 'battery = "2xAA-L91"\ncapacity = "1Ah"', "energy.capacity", "both a known battery", "remove", "1Ah"),
 ]  # fmt: skip
 WRONG = [w for w in WRONG if w[2]]
@@ -482,6 +488,51 @@ def test_on_virtual_keeps_the_costs_and_checks_of_the_own_board(tmp_path: Path) 
     assert virtual.sleep_uw == own.sleep_uw
     make(folder, NODE.replace('bus = "i2c0"', 'bus = "i2c7"'))
     assert problems(folder, "virtual") == problems(folder)
+
+
+def energy(folder: Path, lines: str, on: str | None = None) -> list[str]:
+    """Return the warnings about [energy] when it says `lines`."""
+    text = NODE.replace('battery = "2xAA-L91"', lines)
+    spec = config.load(make(folder, text), on)
+    return [w for w in spec.warnings if ": energy." in w]
+
+
+def test_a_battery_the_module_can_not_bear_is_a_warning(tmp_path: Path) -> None:
+    folder = tmp_path / "n"
+    line = NODE.splitlines().index('battery = "2xAA-L91"') + 1
+    module = '\nsupply = "module"'
+    assert energy(folder, 'battery = "2xAA-L91"' + module) == [
+        f"{folder}/node.toml:{line}: energy.battery: 2xAA-L91 gives 2400 to 3600 mV, the module needs 3000 to "
+        "3600; add a converter (converter_efficiency), or choose 14500-lifepo4"
+    ]
+    own = energy(folder, 'capacity = "2Ah"\nvoltage = "3.0V"' + module)
+    assert len(own) == 1
+    assert f":{line + 1}: energy.voltage: 2000 mAh, 3 V gives 2400 to 3300 mV" in own[0]
+    # too high is no better than too low
+    assert "18650 gives 3200 to 4200 mV" in energy(folder, 'battery = "18650"' + module)[0]
+    # a warning that says what to do: each way out leads out
+    assert energy(folder, 'battery = "2xAA-L91"\nconverter_efficiency = 0.9' + module) == []
+    assert energy(folder, 'battery = "14500-lifepo4"' + module) == []
+    assert energy(folder, 'battery = "2xAA-L91"') == []  # the whole board has its own regulator
+    # on the virtual board the checks stay those of the node's own
+    assert len(energy(folder, 'battery = "2xAA-L91"' + module, "virtual")) == 1
+
+
+@pytest.mark.parametrize(
+    ("board", "fitting"),
+    [
+        ("esp32s3-devkitc-1", {"14500-lifepo4"}),
+        ("feather-nrf52840-sense", {"cr2032", "2xAA-alkaline", "2xAA-L91", "14500-lifepo4"}),
+        ("virtual", set(costs.BATTERIES)),
+    ],
+)
+def test_which_batteries_a_module_bears(board: str, fitting: set[str]) -> None:
+    profile = boards.load(board)
+    assert {name for name, b in costs.BATTERIES.items() if b.fits(profile)} == fitting
+
+
+def test_the_example_has_no_note() -> None:
+    assert config.load(device_dir().parent / "examples" / "frost").warnings == ()
 
 
 def test_battery_pin(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import types
 from pathlib import Path
+from typing import get_args
 from zlib import crc32
 
 import pytest
@@ -24,7 +25,7 @@ from torpor.node import Node
 from torpor.radio.bthome import Frame
 from torpor.sense.ring import Ring
 from torpor_host import boards, config
-from torpor_host.configuration import costs, spec
+from torpor_host.configuration import costs, schema, spec
 from torpor_host.configuration.channels import ALARMS, BATTERY_ID, CHANNELS
 from torpor_host.configuration.modules import closure
 from torpor_host.configuration.reporting import ENCRYPTION_BYTES, FRAME_BYTES
@@ -77,7 +78,7 @@ def test_every_record(tmp_path: Path) -> None:
     assert records[6] == [("threshold", (-1, 0, 100, 1, 10800))]
     assert records[7] == [("ble", (86400, 1, 100, 8))]
     assert [args for _, args in records[8]] == [
-        (0x01, 3, 2400, 100, 1000),  # battery: 0 % at 2.4 V, 100 % at 3.4 V
+        (0x01, 3, 2400, 100, 1200),  # battery: 0 % at 2.4 V, 100 % at 3.6 V
         (0x02, 0, 0, 1, 1),
         (0x02, 1, 0, 1, 1),  # the prediction is a second temperature
         (0x03, 0, 1, 1, 1),
@@ -323,7 +324,7 @@ def changed(**parts: object) -> dict[str, object]:
         (changed(inputs={"scale": 1e-7}), "inputs[0].std", "std is too small", "training data"),
         (changed(inputs={"scale": 100.0}), "inputs[0].std", "std is too large", "training data"),
         (changed(flash_bytes=7_000_000), "model.file", "needs 7000000 bytes of file system", "smaller model"),
-        (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "200000 bytes of P", "smaller"),
+        (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "bytes of Python heap, esp", "smaller"),
     ],
 )  # fmt: skip
 def test_model_that_does_not_fit(
@@ -417,6 +418,50 @@ def test_own_battery(tmp_path: Path) -> None:
     loaded = load(tmp_path / "n", ('battery = "2xAA-L91"', 'capacity = "2Ah"\nvoltage = "3.0V"'))
     assert loaded.battery.usable_j.high <= 2000 * 3.6 * 3.0
     assert loaded.battery.full_mv > loaded.battery.empty_mv
+
+
+BATTERY = 'battery = "2xAA-L91"'
+
+
+def test_other_loads_asleep_are_counted_and_named(tmp_path: Path) -> None:
+    """The board's own power, the sensor's standby and what node.toml adds; the ledger takes the same sum."""
+    plain = load(tmp_path / "n")
+    figure = plain.board.power.deep_sleep_board_uw
+    # BME280: 0.1 uA typical, 0.3 at most, at 3.3 V
+    wanted = (figure.value + 0.33, figure.low + 0.33, figure.high + 0.99)
+    assert plain.sleep_uw == pytest.approx(wanted)
+    assert not any("other_sleep 5" in line for line in plain.assumptions())
+    assert any(line.startswith("bme280 asleep 0.33 uW (0.33 to 0.99)") for line in plain.assumptions())
+    more = load(tmp_path / "n", (BATTERY, f'{BATTERY}\nother_sleep = "5uW"'))
+    assert more.sleep_uw == pytest.approx(tuple(w + 5 for w in wanted))
+    assert "other_sleep 5 uW: as written in node.toml" in more.assumptions()
+    micro, nano = read_back(more.encode(REPORT), tmp_path)[9][0][1][-2:]
+    assert 1000 * micro + nano == round(1000 * more.sleep_uw[0])
+    assert more.costs(REPORT) == plain.costs(REPORT)
+    light = ('utc_offset = "-5h"', 'sleep = "light"')
+    awake = load(tmp_path / "n", light, (BATTERY, f'{BATTERY}\nother_sleep = "2mW"'))
+    assert awake.sleep_uw[0] == pytest.approx(awake.board.power.light_sleep_uw.value + 2000.33)
+
+
+def test_every_sensor_has_a_standby() -> None:
+    kinds = get_args(schema.SensorTable.model_fields["kind"].annotation)
+    assert set(costs.STANDBY_UA) == set(kinds)
+    assert costs.standby_uw("adc").as_tuple() == (0, 0, 0)
+
+
+def test_a_converter_takes_its_share_of_the_battery(tmp_path: Path) -> None:
+    direct = load(tmp_path / "n")
+    behind = load(tmp_path / "n", (BATTERY, f"{BATTERY}\nconverter_efficiency = 0.9"))
+    whole, left = direct.battery.usable_j, behind.battery.usable_j
+    assert left.as_tuple() == pytest.approx((0.9 * whole.value, 0.85 * whole.low, 0.95 * whole.high))
+    assert behind.sleep_uw == direct.sleep_uw
+    said = [line for line in behind.assumptions() if line.startswith("converter_efficiency")]
+    assert len(said) == 1 and said[0].startswith("converter_efficiency 0.9 (0.85 to 0.95)")
+    assert not any("converter_efficiency" in line for line in direct.assumptions())
+    good = costs.BATTERIES["2xAA-L91"].behind(0.98).converter
+    assert good.as_tuple() == pytest.approx((0.98, 0.93, 1.0))  # no converter makes energy
+    own = 'capacity = "2Ah"\nvoltage = "3.0V"\nconverter_efficiency = 0.5'
+    assert load(tmp_path / "n", (BATTERY, own)).battery.converter.value == 0.5
 
 
 @pytest.mark.parametrize("name", costs.BATTERIES)

@@ -6,7 +6,7 @@ measured by anyone: where nothing is known the range is wide, and the report car
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .board import Board, Figure
 from .problems import nearest
@@ -53,6 +53,18 @@ OPERATOR_MS = Range(1, 0.2, 5)  # per operator of the model: call, loop set-up
 # (the project's facts, section 6), a pass of a kernel's inner loop some five times that; ulab: 28
 # instructions per MAC in its float32 dot (same place), conversions on top.
 CYCLES_PER_MAC: Mapping[str, Range] = {"reference": Range(1200, 400, 4000), "ulab": Range(45, 28, 150)}
+
+
+# What a sensor draws while the node sleeps, in uA. BME280 data sheet (BST-BME280-DS002), table 1, sleep
+# current: typically 0.1, at most 0.3, no least one given. An analog sensor is not ours to know: other_sleep.
+STANDBY_UA: Mapping[str, Range] = {"bme280": Range(0.1, 0.1, 0.3), "adc": Range(0, 0, 0)}
+SUPPLY_V = 3.3  # at which all powers are given
+# A converter's efficiency hangs on load and battery voltage: so far the written mean may be off, either way.
+CONVERTER_POINTS = 0.05
+
+
+def standby_uw(sensor: str) -> Range:
+    return STANDBY_UA[sensor] * SUPPLY_V
 
 
 def bme280_ms(channels: tuple[str, ...]) -> Range:
@@ -120,7 +132,9 @@ def by_cause(
 class Battery:
     """capacity_mah of the whole pack; usable: fraction of it that a node gets out before it browns out.
 
-    self_discharge_per_year: fraction. full_mv, empty_mv: the percentage in a report is linear between them.
+    self_discharge_per_year: fraction. full_mv, empty_mv: the percentage in a report is linear between them,
+    and they are what a module without converter must bear. converter: fraction of the energy that gets to
+    the board.
     """
 
     name: str
@@ -131,13 +145,28 @@ class Battery:
     full_mv: int
     empty_mv: int
     source: str
+    converter: Range = Range(1, 1, 1)
 
     @property
     def usable_j(self) -> Range:
-        return self.capacity_mah * (3.6 * self.voltage_v) * self.usable
+        """Energy that reaches the board, after the converter if there is one."""
+        return self.capacity_mah * (3.6 * self.voltage_v) * self.usable * self.converter
+
+    def behind(self, efficiency: float) -> "Battery":
+        """Return this battery behind a converter of that mean efficiency; 1.0 is none, and certain."""
+        if efficiency >= 1:
+            return replace(self, converter=Range(1, 1, 1))
+        low, high = efficiency - CONVERTER_POINTS, min(1.0, efficiency + CONVERTER_POINTS)
+        return replace(self, converter=Range(efficiency, low, high))
+
+    def fits(self, board: Board) -> bool:
+        """Say whether the bare module of that board may be wired to this battery, from full to empty."""
+        power = board.power
+        return power.supply_min_mv.value <= self.empty_mv and self.full_mv <= power.supply_max_mv.value
 
 
-# voltage_v: mean over the discharge. usable leaves room for regulator losses, cold, and pulses of tens of mA.
+# voltage_v: mean over the discharge. usable leaves room for cold, pulses of tens of mA and what is left at
+# empty_mv; for the Li-ion cells also for a linear regulator (3.3 V of 3.6). full_mv: rested, almost unloaded.
 BATTERIES: dict[str, Battery] = {
     b.name: b
     for b in (
@@ -153,8 +182,9 @@ BATTERIES: dict[str, Battery] = {
         ),
         Battery(
             "2xAA-L91", Range(3000, 2800, 3500), 2.9, Range(0.007, 0.004, 0.02), Range(0.85, 0.6, 0.95),
-            3400, 2400,
-            "Energizer L91: 3000 mAh, 90 % left after 15 years (S); usable fraction recalled (R)",
+            3600, 2400,
+            "Energizer L91: 3000 mAh, 90 % left after 15 years, fresh 1.8 V a cell (S); usable fraction "
+            "recalled (R)",
         ),
         Battery(
             "18650", Range(2600, 2000, 3500), 3.6, Range(0.06, 0.02, 0.15), Range(0.8, 0.6, 0.92),
@@ -165,6 +195,12 @@ BATTERIES: dict[str, Battery] = {
             "lipo-400mAh", Range(400, 350, 420), 3.7, Range(0.1, 0.03, 0.25), Range(0.75, 0.5, 0.9),
             4200, 3300,
             "usual pouch cells with protection circuit, recalled (R)",
+        ),
+        Battery(
+            "14500-lifepo4", Range(600, 500, 650), 3.2, Range(0.2, 0.05, 0.4), Range(0.8, 0.45, 0.95),
+            3400, 3000,
+            "LiFePO4 cells: 3.2 V, 3.3 to 3.4 V rested (S); charge it (3.65 V) off the node; the rest is "
+            "recalled (R), in frost it has half",
         ),
     )
 }  # fmt: skip

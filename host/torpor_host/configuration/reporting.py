@@ -7,7 +7,7 @@ from .channels import ALARMS, BATTERY_ID, CHANNELS
 from .context import Context
 from .problems import nearest
 from .spec import Part, slots_bytes, state_payload_bytes
-from .toml_text import Key
+from .toml_text import Key, show_key
 
 # Links that this version can report over; every one is a module of device/torpor/radio.
 LINKS = ("ble", "virtual")
@@ -115,13 +115,30 @@ def battery(context: Context, table: schema.EnergyTable) -> costs.Battery | None
                 f'no battery "{table.battery}" is known',
                 costs.battery_fix(table.battery),
             )
-        return found
+            return None
+        return found.behind(table.converter_efficiency)
     if table.capacity is None or table.voltage is None:
         lacking = [k for k in ("capacity", "voltage") if getattr(table, k) is None]
         fix = 'add battery = "2xAA-L91"' if len(lacking) == 2 else f"add {lacking[0]}"
         context.add(("energy",), "the battery is not described", fix)
         return None
-    return costs.custom_battery(table.capacity, table.voltage)
+    return costs.custom_battery(table.capacity, table.voltage).behind(table.converter_efficiency)
+
+
+def supply(context: Context, table: schema.EnergyTable, battery: costs.Battery) -> None:
+    """Warn of a bare module that hangs on a battery whose voltage it was not made for."""
+    board = context.board
+    if board is None or table.supply != "module" or table.converter_efficiency < 1 or battery.fits(board):
+        return
+    low, high = board.power.supply_min_mv.value, board.power.supply_max_mv.value
+    key = ("energy", "voltage" if table.battery is None else "battery")
+    at = context.problems.document
+    others = [name for name, b in costs.BATTERIES.items() if b.fits(board)]
+    context.warnings.append(
+        f"{at.path}:{at.line(key)}: {show_key(key)}: {battery.name} gives {battery.empty_mv} to "
+        f"{battery.full_mv} mV, the module needs {low:g} to {high:g}; add a converter (converter_efficiency)"
+        + (f", or choose {' or '.join(others)}" if others else "")
+    )
 
 
 def battery_pin(context: Context, table: schema.EnergyTable, fields: list[str]) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ Duration = Annotated[float, _quantity("duration")]
 Frequency = Annotated[float, _quantity("frequency")]
 Charge = Annotated[float, _quantity("charge")]
 Volts = Annotated[float, _quantity("voltage")]
+Watts = Annotated[float, _quantity("power")]
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,30}$"
 
@@ -188,6 +189,10 @@ class EnergyTable(Table):
     battery_divider: float = Field(default=1.0, ge=1, le=100, examples=["2.0"])
     boot: Literal["stock", "frozen"] = Field(default="stock", examples=['"stock"'])
     supply: Literal["module", "board"] = Field(default="board", examples=['"board"'])
+    # What else draws while the node sleeps: the battery's divider, a regulator's quiescent current.
+    other_sleep: Watts = Field(default=0.0, ge=0, le=1, examples=['"5uW"'])
+    # Share of the battery's energy that a converter passes on to the board; 1.0: there is none.
+    converter_efficiency: float = Field(default=1.0, ge=0.3, le=1.0, examples=["0.9"])
 
 
 SECTIONS: dict[str, type[Table]] = {

@@ -14,9 +14,10 @@ from typing import Any
 from zlib import crc32
 
 from . import costs as energy
-from .board import Board
+from .board import Board, Figure
 from .channels import CHANNELS, PLAIN
 from .costs import Battery, Range
+from .memory import heap_bytes
 from .toml_text import Document, Key, show_key
 
 NODE, SOURCE, TRIGGER, FEATURE, MODEL, DECISION, REPORT, FIELD, ENERGY = range(1, 10)
@@ -110,6 +111,7 @@ class NodeSpec:
     battery_pin: tuple[int, ...]
     boot: str
     supply: str
+    other_sleep_uw: float
     sense_ms: Range
     interval_s: float
     events: int
@@ -132,12 +134,18 @@ class NodeSpec:
 
     @property
     def sleep_uw(self) -> tuple[float, float, float]:
-        """Power asleep as (value, low, high)."""
-        power = self.board.power
+        """Power asleep as (value, low, high): of the board, its sensor and what else hangs on the battery."""
+        figure: Figure = getattr(self.board.power, self._asleep)
+        other = self.other_sleep_uw
+        total = energy.of(figure) + energy.standby_uw(self.sensor_kind) + Range(other, other, other)
+        return total.as_tuple()
+
+    @property
+    def _asleep(self) -> str:
+        """Key of the board's own power asleep."""
         if not self.deep:
-            return energy.of(power.light_sleep_uw).as_tuple()
-        figure = power.deep_sleep_module_uw if self.supply == "module" else power.deep_sleep_board_uw
-        return energy.of(figure).as_tuple()
+            return "light_sleep_uw"
+        return "deep_sleep_module_uw" if self.supply == "module" else "deep_sleep_board_uw"
 
     def costs(self, report: Mapping[str, Any] | None = None) -> dict[str, tuple[float, float, float]]:
         """Return cause -> (value, low, high) in uJ per event.
@@ -177,10 +185,21 @@ class NodeSpec:
             f"({self.battery.usable_j.low / 1000:.1f} to {self.battery.usable_j.high / 1000:.1f}): "
             f"{self.battery.source}",
         ]
-        asleep = "light_sleep_uw"
-        if self.deep:
-            asleep = "deep_sleep_module_uw" if self.supply == "module" else "deep_sleep_board_uw"
-        named = [(asleep, getattr(power, asleep)), ("run_mw", power.run_mw)]
+        converter, standby = self.battery.converter, energy.standby_uw(self.sensor_kind)
+        if converter.value < 1:
+            lines.append(
+                f"converter_efficiency {converter.value:g} ({converter.low:g} to {converter.high:g}): as "
+                "written in node.toml, 5 points either way assumed; what is usable is counted behind it"
+            )
+        if self.other_sleep_uw:
+            lines.append(f"other_sleep {self.other_sleep_uw:g} uW: as written in node.toml")
+        if standby.high:
+            bar = f"{standby.low:.2f} to {standby.high:.2f}"
+            lines.append(
+                f"{self.sensor_kind} asleep {standby.value:.2f} uW ({bar}): the bare sensor by its data "
+                "sheet, at 3.3 V; a breakout's regulator belongs in other_sleep"
+            )
+        named = [(self._asleep, getattr(power, self._asleep)), ("run_mw", power.run_mw)]
         if self.deep:
             chosen = facts.boot_frozen_uj if frozen else facts.boot_stock_uj
             named.append(("boot_frozen_uj" if frozen else "boot_stock_uj", chosen))
@@ -222,10 +241,9 @@ class NodeSpec:
             found.append(self._say(file, f"its output has {size} values; a threshold needs a model with one"))
         found += self._check_scales(float(inputs[0]["scale"]), float(outputs[0]["scale"]))
         facts = self.board.runtime[self.own_runtime]
-        ram = report.get("peak_ram_bytes", 0) + report.get("weights_bytes", 0)
         for region, need, have in (
             ("file system", report.get("flash_bytes", 0), facts.filesystem_bytes.value),
-            ("Python heap", ram, facts.heap_bytes.value),
+            ("Python heap", heap_bytes(report, self.board), facts.heap_bytes.value),
         ):
             if need > have:
                 what = f"needs {need} bytes of {region}, {self.board.name} has {have:g}"
