@@ -26,6 +26,8 @@ def bind(code, args, image, arena):
         from .pad import bind as found
     elif 10 <= code <= 11:
         from .floats import bind as found
+    elif 12 <= code <= 13:
+        from .move import bind as found
     else:
         raise ImageError("operator", image.at)
     return found(code, args, image, arena)

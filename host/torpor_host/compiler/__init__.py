@@ -4,7 +4,7 @@
     compiled = compile_file(Path("frost.tflite"))
     Path("frost.tpm").write_bytes(compiled.image)
 
-.tflite -> tflite.parse -> ir.Graph -> spec.accept -> passes -> plan.make -> image.write
+.tflite -> tflite.parse -> ir.Graph -> spec.accept -> passes -> views -> plan.make -> image.write
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import image, operators, plan, spec, tflite
+from . import image, operators, plan, spec, tflite, views
 from .ir import Graph, Tensor
 from .passes import PASSES
 
@@ -39,6 +39,8 @@ def compile_bytes(data: bytes, name: str) -> Compiled:
     for label, run in PASSES:
         run(graph)
         spec.check(graph, f"after {label}")
+    views.run(graph)
+    spec.check(graph, "after views")
     layout = plan.make(graph)
     blob = image.write(graph, layout)
     return Compiled(blob, _report(graph, layout, blob))

@@ -30,6 +30,7 @@ _INNER, _INPUT, _OUTPUT = 0, 1, 2
 CODES = {
     1: "FULLY_CONNECTED", 2: "CONV_2D", 3: "DEPTHWISE_CONV_2D", 4: "AVERAGE_POOL_2D", 5: "MAX_POOL_2D",
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
+    12: "COPY", 13: "TAKE",
 }  # fmt: skip
 
 
@@ -110,12 +111,15 @@ def write(graph: Graph, plan: Plan) -> bytes:
     """Return the image. Raises CompileError where a size passes the format's limits."""
     places = _Places(graph, plan)
     records = bytearray()
+    count = 0
     for places.moment, op in enumerate(graph.operators):
         lower = operators.KINDS[op.name].lower
         if lower is None:
             raise AssertionError(f"{op.name} outlived the passes")
-        record = lower(graph, op, places)
-        records += struct.pack(f"<HH{len(record.args)}i", record.code, len(record.args), *record.args)
+        made = lower(graph, op, places)
+        for record in made if isinstance(made, list) else [made]:
+            records += struct.pack(f"<HH{len(record.args)}i", record.code, len(record.args), *record.args)
+            count += 1
     if plan.arena_bytes > _RAM_LIMIT:
         raise CompileError(
             f"{graph.name}: the arena takes {plan.arena_bytes} bytes, the format allows {_RAM_LIMIT}",
@@ -127,7 +131,7 @@ def write(graph: Graph, plan: Plan) -> bytes:
     body = bytes(tensors + records).ljust(weights_at - _HEADER.size, b"\0") + bytes(places.data)
     tail = struct.pack(
         "<IIIIIHHII", plan.arena_bytes, 0, _HEADER.size, operator_at, weights_at,
-        len(tensors) // _TENSOR.size, len(graph.operators), min(macs(graph), 0xFFFFFFFF), 0,
+        len(tensors) // _TENSOR.size, count, min(macs(graph), 0xFFFFFFFF), 0,
     )  # fmt: skip
     crc = zlib.crc32(body, zlib.crc32(tail))
     head = struct.pack("<4sHHII", MAGIC, VERSION, 0, _HEADER.size + len(body), crc)
@@ -264,6 +268,8 @@ _FORMATS: dict[str, _Format] = {
     "LOOKUP": lambda a: f"{a[2]} values",
     "QUANTIZE": lambda a: f"{a[2]} values",
     "DEQUANTIZE": lambda a: f"{a[2]} values",
+    "COPY": lambda a: f"{a[3] * a[4] * a[5] * a[6]} values",
+    "TAKE": lambda a: f"{a[2] * a[3] * a[4] * a[5] * a[6]} values",
 }
 
 

@@ -78,7 +78,8 @@ class Operator:
 
 @dataclass
 class Graph:
-    """`storage[t]` is the tensor whose memory t shares: itself, unless a pass made it an alias."""
+    """`storage[t]` is the tensor whose memory t shares, `shifts[t]` bytes from its start: itself, unless a
+    pass made it an alias or a view."""
 
     name: str
     tensors: dict[int, Tensor]
@@ -86,11 +87,20 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     storage: dict[int, int] = field(default_factory=dict)
+    shifts: dict[int, int] = field(default_factory=dict)
 
     def root(self, index: int) -> int:
         while self.storage.get(index, index) != index:
             index = self.storage[index]
         return index
+
+    def shift(self, index: int) -> int:
+        """Bytes from the start of the root's memory to where this tensor starts."""
+        total = 0
+        while self.storage.get(index, index) != index:
+            total += self.shifts.get(index, 0)
+            index = self.storage[index]
+        return total
 
     def input(self, op: Operator, position: int) -> Tensor:
         return self.tensors[op.inputs[position]]

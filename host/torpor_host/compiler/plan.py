@@ -46,7 +46,7 @@ class Plan:
     owner: dict[int, int]
 
     def offset(self, graph: Graph, tensor: int) -> int:
-        return self.offsets[self.owner[graph.root(tensor)]]
+        return self.offsets[self.owner[graph.root(tensor)]] + graph.shift(tensor)
 
     def scratch(self, moment: int) -> int:
         """Arena offset of the scratch of operator number `moment`."""
@@ -79,7 +79,7 @@ def lifetimes(graph: Graph) -> tuple[list[Buffer], dict[int, int]]:
         root = graph.root(tensor)
         first.setdefault(root, moment)
         last[root] = max(last.get(root, moment), moment)
-        size[root] = max(size.get(root, 0), graph.tensors[tensor].size_bytes)
+        size[root] = max(size.get(root, 0), graph.shift(tensor) + graph.tensors[tensor].size_bytes)
 
     for t in graph.inputs:
         touch(t, -1)
@@ -112,17 +112,16 @@ def _merge_in_place(
     """Let operator i's output take over the buffer of an input that ends with it."""
     op = graph.operators[i]
     out = graph.root(op.outputs[0])
-    if owner[out] != out or first[out] != i:
-        return
+    if owner[out] != out or first[out] != i or graph.output(op).size_bytes != size[out]:
+        return  # already in place, written before, or a view of something larger
     for position in operators.KINDS[op.name].in_place:
         t = op.inputs[position]
         tensor = graph.tensors[t]
         if tensor.data is not None or tensor.size_bytes != graph.output(op).size_bytes:
             continue
         target = owner[graph.root(t)]
-        if last[target] == i and target != out:
+        if last[target] == i and target != out and size[target] == size[out]:
             last[target] = last[out]
-            size[target] = max(size[target], size[out])
             for root, owned in owner.items():
                 if owned == out:
                     owner[root] = target

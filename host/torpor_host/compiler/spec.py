@@ -11,6 +11,7 @@ from ..errors import CompileError
 from . import operators
 from .ir import ITEM_BYTES, MAX_ELEMENTS, Graph, Operator
 from .operators.base import per_tensor
+from .operators.reshape import ALIASES
 
 _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; the rest is counted
 
@@ -20,15 +21,6 @@ REWRITES = {
     "PRELU": "use RELU as activation",
     "SUB": "add a negated constant with ADD",
     "MUL": "fold constant factors into the layer before it",
-    "CONCATENATION": "ADD the branches, or widen one convolution",
-    "SQUEEZE": "use RESHAPE (Keras: Flatten or Reshape)",
-    "EXPAND_DIMS": "use RESHAPE (Keras: Reshape)",
-    "TRANSPOSE": "train with channels last",
-    "PADV2": "pad with zeros (PAD), or use padding='same'",
-    "MIRROR_PAD": "pad with zeros (PAD)",
-    "STRIDED_SLICE": "cut the input before the model",
-    "SLICE": "cut the input before the model",
-    "SPLIT": "train one model per part",
     "TRANSPOSE_CONV": "upsample outside the model",
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "use convolutions over a window of time",
@@ -115,7 +107,9 @@ def problem(graph: Graph, op: Operator) -> tuple[str, str] | None:
             hint = "compute the features before the model"
         return "no such operator here", hint or f"rewrite the layer with {', '.join(_WE_HAVE)}"
     least, most = kind.inputs
-    if not least <= len(op.inputs) <= most or len(op.outputs) != 1 or min(op.outputs + op.inputs[:least]) < 0:
+    some, many = kind.outputs
+    counts_ok = least <= len(op.inputs) <= most and some <= len(op.outputs) <= many
+    if not counts_ok or min(op.outputs + op.inputs[:least]) < 0:
         return "has the wrong number of inputs or outputs", "convert the model again"
     for t in [t for t in op.inputs + op.outputs if t >= 0]:
         tensor = graph.tensors[t]
@@ -135,7 +129,7 @@ def _floats_only_at_the_edge(graph: Graph) -> list[int]:
     return [
         op.layer
         for op in graph.operators
-        if op.name not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
+        if op.name not in ("QUANTIZE", "DEQUANTIZE", *ALIASES)
         and any(t >= 0 and graph.tensors[t].dtype == "float32" for t in op.outputs + op.inputs[:1])
     ]
 
@@ -144,7 +138,7 @@ def accept(graph: Graph) -> None:
     """Raise CompileError naming all layers of a graph just read that can't be compiled."""
     in_float = _floats_only_at_the_edge(graph)
     hybrid = [op for op in graph.operators if _is_hybrid(graph, op)]
-    if in_float and len(in_float) == len([op for op in graph.operators if op.name != "RESHAPE"]):
+    if in_float and len(in_float) == len([op for op in graph.operators if op.name not in ALIASES]):
         kind = "hybrid (dynamic range: int8 weights, float32 activations)" if hybrid else "float32"
         first = hybrid[0] if hybrid else next(op for op in graph.operators if op.layer in in_float)
         raise CompileError(

@@ -35,6 +35,7 @@ class Places(Protocol):
     def scratch(self) -> int: ...
 
 
+Lowered = Record | list[Record]
 Test = Callable[[Graph, Operator], bool]
 
 
@@ -51,7 +52,7 @@ class Rule:
 class Kind:
     """name: the schema's, or ours for operators that only passes make. inputs, outputs: how many, at least
     and at most. options: the schema's table, read by `read`. rules: checked in order, up to the first that
-    fails. lower: the record, None for operators that a pass always removes.
+    fails. lower: the record or records, None for operators that a pass always removes.
     scratch: bytes it needs while it runs. in_place: for which inputs the
     output may take their memory, element by element.
     """
@@ -59,7 +60,8 @@ class Kind:
     name: str
     inputs: tuple[int, int]
     rules: tuple[Rule, ...]
-    lower: Callable[[Graph, Operator, Places], Record] | None = None
+    lower: Callable[[Graph, Operator, Places], Lowered] | None = None
+    outputs: tuple[int, int] = (1, 1)
     options: str = ""
     read: Callable[[Any], dict[str, int | float]] = lambda options: {}
     macs: Callable[[Graph, Operator], int] = lambda graph, op: 0

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""PAD, int8, with constant paddings; the padding is the output's zero point."""
+"""PAD and PADV2, int8, with constant paddings; PAD pads with the output's zero point."""
 
 import numpy as np
 
 from ..ir import Graph, Operator
-from .base import COMPUTED, INT8, Kind, Places, Record, Rule
+from .base import COMPUTED, INT8, Kind, Places, Record, Rule, per_tensor
 
 _CODE = 9
 _AXES = 4
@@ -44,27 +44,47 @@ def _axes(graph: Graph, op: Operator) -> list[tuple[int, int, int]]:
     return merged
 
 
+def _value_ok(graph: Graph, op: Operator) -> bool:
+    """TensorFlow Lite Micro wants the value in the output's scale and zero point."""
+    v = graph.input(op, 2)
+    if v.data is None or v.dtype != "int8" or v.count != 1 or not per_tensor(v):
+        return False
+    return v.scale == graph.output(op).scale and v.zero_point == graph.output(op).zero_point
+
+
+def _value(graph: Graph, op: Operator) -> int:
+    data = graph.input(op, 2).data if op.name == "PADV2" else None
+    return graph.output(op).zero_point if data is None else int(data.reshape(-1)[0])
+
+
 def _lower(graph: Graph, op: Operator, places: Places) -> Record:
     axes = _axes(graph, op)
     axes = [(1, 0, 0)] * (_AXES - len(axes)) + axes
     return Record(
         _CODE,
-        (places.arena(op.inputs[0]), places.arena(op.outputs[0]), graph.output(op).zero_point,
+        (places.arena(op.inputs[0]), places.arena(op.outputs[0]), _value(graph, op),
          *(n for n, _, _ in axes), *(b for _, b, _ in axes), *(a for _, _, a in axes)),
     )  # fmt: skip
 
 
-KIND = Kind(
-    name="PAD",
-    inputs=(2, 2),
+_RULES = (
+    INT8,
+    COMPUTED,
+    Rule(_paddings_ok, "its paddings are not constants, two for each axis", "make the paddings constants"),
+    Rule(_shape_ok, "its paddings do not give its output's shape", "convert the model again"),
+    Rule(lambda g, o: len(_axes(g, o)) <= _AXES, "pads more than 4 axes", "reshape before padding"),
+)
+KIND = Kind(name="PAD", inputs=(2, 2), rules=_RULES, lower=_lower)
+PADV2 = Kind(
+    name="PADV2",
+    inputs=(3, 3),
     rules=(
-        INT8,
-        COMPUTED,
         Rule(
-            _paddings_ok, "its paddings are not constants, two for each axis", "make the paddings constants"
+            _value_ok,
+            "its value is not a constant in its output's scale and zero point",
+            "pad with a constant, or with PAD",
         ),
-        Rule(_shape_ok, "its paddings do not give its output's shape", "convert the model again"),
-        Rule(lambda g, o: len(_axes(g, o)) <= _AXES, "pads more than 4 axes", "reshape before padding"),
+        *_RULES,
     ),
     lower=_lower,
 )

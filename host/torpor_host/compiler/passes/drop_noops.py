@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What leaves every byte as it is needs no operator: RESHAPE, PAD by nothing, a LOOKUP that is the identity.
+"""What leaves every byte as it is needs no operator: RESHAPE and its like, PAD by nothing, identities.
 
 The output becomes an alias of the input's memory.
 """
@@ -8,6 +8,7 @@ import numpy as np
 
 from ..ir import Graph, Operator
 from ..operators.pad import paddings
+from ..operators.reshape import ALIASES
 
 _IDENTITY = np.arange(-128, 128, dtype=np.int8)
 
@@ -25,8 +26,8 @@ def run(graph: Graph) -> None:
 def _is_noop(graph: Graph, op: Operator) -> bool:
     if graph.input(op, 0).data is not None:
         return False
-    if op.name == "RESHAPE":
+    if op.name in ALIASES:
         return True
-    if op.name == "PAD":
+    if op.name in ("PAD", "PADV2"):
         return not paddings(graph, op).any()
     return op.name == "LOOKUP" and op.table is not None and bool((op.table == _IDENTITY).all())
