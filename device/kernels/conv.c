@@ -5,6 +5,7 @@
 #include "copy.h"
 #include "dense.h"
 #include "image.h"
+#include "wide.h"
 
 enum {
     IN, OUT, SCRATCH, BATCHES, H, W, C, OUT_H, OUT_W, N, FILTER_H, FILTER_W, STRIDE_Y, STRIDE_X, DILATION_Y,
@@ -92,49 +93,139 @@ static inline void tap(int32_t *sums, const int8_t *x, const int8_t *w, int32_t 
     }
 }
 
-/* One pixel of a depthwise convolution from its window [taps, c]. */
-static void filters(const int8_t *window, int8_t *y, int32_t taps, int32_t c, int32_t n, const int8_t *weights,
-                    const int32_t *bias, const struct output *out)
+/* The pixels that one filter sees: [filter height, filter width, c] with these steps from row to row and from
+ * pixel to pixel. */
+struct window {
+    const int8_t *at;
+    int32_t row_step, step;
+};
+
+/* Where the window of a pixel lies: in the image itself if it is all inside, else gathered into `scratch`. */
+static struct window find_window(const int32_t *a, const int8_t *x, int8_t *scratch, int32_t y0, int32_t x0)
 {
-    int32_t per = c == n ? 1 : n / c;
-    for (int32_t first = 0; first < n; first += TILE) {
-        int32_t sums[TILE];
-        int32_t count = n - first < TILE ? n - first : TILE;
-        const int8_t *x = window, *w = weights + first;
-        for (int32_t i = 0; i < count; i++)
-            sums[i] = bias[first + i];
-        if (count == TILE) /* a count known to the compiler */
-            for (int32_t t = 0; t < taps; t++, x += c, w += n)
-                tap(sums, x, w, first, TILE, per);
-        else
-            for (int32_t t = 0; t < taps; t++, x += c, w += n)
-                tap(sums, x, w, first, count, per);
-        requantize(out, sums, first, count, y + first);
-    }
+    int32_t w = a[W], c = a[C];
+    int32_t y1 = y0 + (a[FILTER_H] - 1) * a[DILATION_Y], x1 = x0 + (a[FILTER_W] - 1) * a[DILATION_X];
+    if (y0 >= 0 && x0 >= 0 && y1 < a[H] && x1 < w)
+        return (struct window){
+            x + (y0 * w + x0) * c,
+            a[FILTER_H] > 1 ? a[DILATION_Y] * w * c : 0, /* else a dilation is of any size */
+            a[FILTER_W] > 1 ? a[DILATION_X] * c : 0,
+        };
+    gather(a, x, scratch, y0, x0);
+    return (struct window){scratch, a[FILTER_W] * c, c};
 }
 
-void torpor_conv(const struct image *m, const int32_t *a, uint32_t code)
+/* `count` channels from `first` of one pixel of a depthwise convolution. */
+static inline void filter(const int32_t *a, struct window v, int8_t *y, const int8_t *w, const int32_t *bias,
+                          const struct output *out, int32_t first, int32_t count, int32_t per)
+{
+    int32_t sums[TILE];
+    w += first;
+    for (int32_t i = 0; i < count; i++)
+        sums[i] = bias[first + i];
+    for (int32_t fy = 0; fy < a[FILTER_H]; fy++, v.at += v.row_step) {
+        const int8_t *x = v.at;
+        for (int32_t fx = 0; fx < a[FILTER_W]; fx++, x += v.step, w += a[N])
+            tap(sums, x, w, first, count, per);
+    }
+    requantize(out, sums, first, count, y + first);
+}
+
+static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
+                            const struct output *out)
+{
+    int32_t n = a[N], per = a[C] == n ? 1 : n / a[C], first = 0;
+#ifdef TORPOR_WIDE /* counts known to the compiler */
+    if (per == 1) {
+        for (; first + TILE <= n; first += TILE)
+            filter(a, v, y, weights, bias, out, first, TILE, 1);
+        for (; first + 8 <= n; first += 8)
+            filter(a, v, y, weights, bias, out, first, 8, 1);
+    }
+#endif
+    for (; first < n; first += TILE)
+        filter(a, v, y, weights, bias, out, first, n - first < TILE ? n - first : TILE, per);
+}
+
+static void depthwise(const struct image *m, const int32_t *a, const struct output *out)
+{
+    const int8_t *x = m->arena + a[IN];
+    int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
+    for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * a[C])
+        for (int32_t oy = 0; oy < a[OUT_H]; oy++)
+            for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N])
+                depthwise_pixel(a, find_window(a, x, scratch, oy * a[STRIDE_Y] - a[TOP], ox * a[STRIDE_X] - a[LEFT]),
+                                y, int8_at(m, a[WEIGHTS]), int32_at(m, a[BIAS]), out);
+}
+
+#ifdef TORPOR_WIDE
+/* As conv(), many pixels at a time; false where their windows would be too large for the stack. */
+static bool conv_wide(const struct image *m, const int32_t *a, const struct output *out, bool direct)
+{
+    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, step = whole_quads(depth), n = a[N];
+    if (depth > MOST_DEPTH)
+        return false;
+    int8_t windows[WINDOW_BYTES];
+    const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
+    const int32_t *bias = int32_at(m, a[BIAS]);
+    int8_t *y = m->arena + a[OUT];
+    int32_t pixels = a[OUT_H] * a[OUT_W], most = WINDOW_BYTES / step;
+    for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
+        if (direct && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
+            wide_rows(x, c, pixels, y, depth, n, weights, bias, out);
+            y += pixels * n;
+            continue;
+        }
+        int32_t oy = 0, ox = 0;
+        for (int32_t at = 0; at < pixels; at += most) {
+            int32_t count = pixels - at < most ? pixels - at : most;
+            for (int32_t k = 0; k < count; k++) {
+                gather(a, x, windows + k * step, oy * a[STRIDE_Y] - a[TOP], ox * a[STRIDE_X] - a[LEFT]);
+                fill(windows + k * step + depth, 0, (size_t)(step - depth));
+                if (++ox == a[OUT_W]) {
+                    ox = 0;
+                    oy++;
+                }
+            }
+            wide_rows(windows, step, count, y, depth, n, weights, bias, out);
+            y += count * n;
+        }
+    }
+    return true;
+}
+#endif
+
+static void conv(const struct image *m, const int32_t *a, const struct output *out)
 {
     const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
     const int32_t *bias = int32_at(m, a[BIAS]);
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
-    const struct output out = {int32_at(m, a[MULTIPLIERS]), int32_at(m, a[SHIFTS]), a[STEP], a[ZERO], a[LOW], a[HIGH]};
-    bool depthwise = code == DEPTHWISE, direct = !depthwise && is_direct(a);
-    int32_t c = a[C], n = a[N], taps = a[FILTER_H] * a[FILTER_W];
+    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c;
+    bool direct = is_direct(a);
+#ifdef TORPOR_WIDE
+    if (conv_wide(m, a, out, direct))
+        return;
+#endif
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
         for (int32_t oy = 0; oy < a[OUT_H]; oy++) {
-            for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += n) {
+            for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N]) {
                 int32_t y0 = oy * a[STRIDE_Y] - a[TOP], x0 = ox * a[STRIDE_X] - a[LEFT];
                 const int8_t *window = scratch;
                 if (direct)
                     window = x + (y0 * a[W] + x0) * c;
                 else
                     gather(a, x, scratch, y0, x0);
-                if (depthwise)
-                    filters(window, y, taps, c, n, weights, bias, &out);
-                else
-                    torpor_row(window, y, taps * c, n, weights, bias, &out);
+                torpor_row(window, y, depth, a[N], weights, bias, out);
             }
         }
     }
+}
+
+void torpor_conv(const struct image *m, const int32_t *a, uint32_t code)
+{
+    const struct output out = {int32_at(m, a[MULTIPLIERS]), int32_at(m, a[SHIFTS]), a[STEP], a[ZERO], a[LOW], a[HIGH]};
+    if (code == DEPTHWISE)
+        depthwise(m, a, &out);
+    else
+        conv(m, a, &out);
 }

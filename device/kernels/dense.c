@@ -4,12 +4,17 @@
  */
 #include "dense.h"
 #include "image.h"
+#include "wide.h"
 
 enum { IN, OUT, BATCHES, DEPTH, UNITS, WEIGHTS, BIAS, MULTIPLIERS, SHIFTS, STEP, ZERO, LOW, HIGH, COUNT };
 
 /* Four units at once: the input is read and widened once for four products. */
 static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums)
 {
+#ifdef TORPOR_VNNI
+    dot4_wide(x, w, depth, sums);
+    return;
+#endif
     const int8_t *w1 = w + depth, *w2 = w1 + depth, *w3 = w2 + depth;
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (int32_t k = 0; k < depth; k++) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The native kernels as a shared library: the bytes of tflite-micro; nothing bad gets past the check."""
 
+import platform
 import struct
 from pathlib import Path
 
@@ -46,6 +47,24 @@ def check_parity(kind: str, seed: int) -> None:
 def test_parity(kind: str) -> None:
     for seed in range(1000, 1000 + CASES):
         check_parity(kind, seed)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="needs x86-64")
+@pytest.mark.parametrize("processor", ["x86-64", "haswell", "icelake-client"])
+def test_every_instruction_set(processor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain C, AVX2 and VNNI; the library of this machine is only one of them."""
+    info = Path("/proc/cpuinfo")
+    known = info.read_text(encoding="utf-8").split() if info.exists() else []
+    wanted = {"haswell": "avx2", "icelake-client": "avx512_vnni"}.get(processor)
+    if wanted and wanted not in known:
+        pytest.skip(f"this processor has no {wanted}")
+    flags = tuple(f"-march={processor}" if f == "-march=native" else f for f in library.FLAGS)
+    library.compile_to(tmp_path / "kernels.so", flags)
+    module = library.bind(tmp_path / "kernels.so")
+    monkeypatch.setattr(library, "module", lambda: module)
+    for kind in ("conv", "depthwise_conv", "fully_connected", "network"):
+        for seed in range(3000, 3000 + CASES):
+            check_parity(kind, seed)
 
 
 @pytest.mark.soak

@@ -2,6 +2,7 @@
 """Damaged images: the native check refuses what the reference refuses, and nothing that it lets through reads
 or writes outside image and arena (the C is built with the address and undefined-behaviour sanitizers)."""
 
+import platform
 import struct
 import subprocess
 import zlib
@@ -18,6 +19,7 @@ from torpor_host.compiler import compile_bytes
 from torpor_host.errors import TorporError
 from torpor_host.kernels import library, toolchain
 
+PROCESSORS = ("native", "x86-64") if platform.machine().lower() in ("x86_64", "amd64") else ("native",)
 VALUES = (-1, 0, 1, 2, 3, 127, -128, 1 << 16, 1 << 24, 1 << 29, 1 << 30, -(1 << 31), (1 << 31) - 1)
 IMAGES = [
     compile_bytes(KINDS[kind](np.random.default_rng([seed, i])).model, kind).image
@@ -53,6 +55,8 @@ def test_refuses_what_the_reference_refuses() -> None:
     counts = {True: 0, False: 0}
     for i in range(400):
         data = mutated(rng)
+        if sum(struct.unpack_from("<II", data, 16)) > 1 << 20:
+            continue  # allowed, but slow
         try:
             reference = Model(data, "reference")
             good = True
@@ -71,7 +75,7 @@ def test_refuses_what_the_reference_refuses() -> None:
     assert min(counts.values()) > 60
 
 
-def sanitized(folder: Path) -> Path:
+def sanitized(folder: Path, processor: str) -> Path:
     """The kernels and the driver with sanitizers, or a skip where the compiler has none."""
     program = folder / "fuzz"
     sources = [toolchain.sources_dir() / name for name in toolchain.KERNELS]
@@ -79,8 +83,8 @@ def sanitized(folder: Path) -> Path:
     try:
         toolchain.run(
             [
-                *toolchain.host_compiler(), *flags, "-O1", "-g", "-fno-omit-frame-pointer",
-                "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{toolchain.sources_dir()}",
+                *toolchain.host_compiler(), *flags, "-O1", "-g", f"-march={processor}",
+                "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{toolchain.sources_dir()}",
                 "-o", str(program), str(REPOSITORY / "tests/host/native_fuzz.c"), *map(str, sources),
             ]
         )  # fmt: skip
@@ -89,26 +93,30 @@ def sanitized(folder: Path) -> Path:
     return program
 
 
-def run_corpus(folder: Path, seed: int, count: int) -> list[int]:
+def run_corpus(folder: Path, seed: int, count: int, processor: str = "native") -> list[int]:
     rng = np.random.default_rng(seed)
     corpus = folder / "corpus"
     with open(corpus, "wb") as f:
         for _ in range(count):
             data = mutated(rng)
             f.write(struct.pack("<I", len(data)) + data)
-    done = subprocess.run([str(sanitized(folder)), str(corpus)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(sanitized(folder, processor)), str(corpus)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[:4000]
     return [int(v) for v in done.stdout.split()]
 
 
-def test_sanitizers_find_nothing(tmp_path: Path) -> None:
-    refused, _, run = run_corpus(tmp_path, 2, 4000)
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_sanitizers_find_nothing(processor: str, tmp_path: Path) -> None:
+    refused, _, run = run_corpus(tmp_path, 2, 4000, processor)
     assert refused > 500 and run > 500
 
 
 @pytest.mark.soak
-def test_sanitizers_find_nothing_soak(tmp_path: Path) -> None:
-    refused, _, run = run_corpus(tmp_path, 3, 100_000)
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_sanitizers_find_nothing_soak(processor: str, tmp_path: Path) -> None:
+    refused, _, run = run_corpus(tmp_path, 3, 100_000, processor)
     assert refused > 10_000 and run > 10_000
 
 
