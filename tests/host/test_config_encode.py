@@ -324,7 +324,7 @@ def changed(**parts: object) -> dict[str, object]:
         (changed(inputs={"scale": 1e-7}), "inputs[0].std", "std is too small", "training data"),
         (changed(inputs={"scale": 100.0}), "inputs[0].std", "std is too large", "training data"),
         (changed(flash_bytes=7_000_000), "model.file", "needs 7000000 bytes of file system", "smaller model"),
-        (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "bytes of Python heap", "smaller"),
+        (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "of Python heap", "smaller"),
     ],
 )  # fmt: skip
 def test_model_that_does_not_fit(
