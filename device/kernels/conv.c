@@ -135,7 +135,12 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
                             const struct output *out)
 {
     int32_t n = a[N], per = a[C] == n ? 1 : n / a[C], first = 0;
-#ifdef TORPOR_WIDE /* counts known to the compiler */
+#if defined(TORPOR_VNNI)
+    if (per == 1) {
+        depthwise_wide(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], n, weights, bias, out, y);
+        return;
+    }
+#elif defined(TORPOR_WIDE) /* counts known to the compiler */
     if (per == 1) {
         for (; first + TILE <= n; first += TILE)
             filter(a, v, y, weights, bias, out, first, TILE, 1);

@@ -35,11 +35,6 @@ static inline sums_t load_sums(const int32_t *from)
     return _mm512_loadu_si512(from);
 }
 
-static inline void store_sums(int32_t *to, sums_t sums)
-{
-    _mm512_storeu_si512(to, sums);
-}
-
 /* Four values of a pixel times four weights of each of 16 units. */
 static inline sums_t multiply(sums_t sums, const int8_t *x, const packed_t *w)
 {
@@ -48,9 +43,82 @@ static inline sums_t multiply(sums_t sums, const int8_t *x, const packed_t *w)
     return _mm512_dpbusd_epi32(sums, _mm512_set1_epi32((int)(four ^ 0x80808080u)), _mm512_loadu_si512(w));
 }
 
-static inline int32_t start_of(int32_t bias, int32_t weight_sum)
+static inline __mmask16 first_lanes(int32_t count)
 {
-    return bias - 128 * weight_sum;
+    return (__mmask16)((1u << count) - 1);
+}
+
+/* requantize() of up to 16 sums at once */
+static inline void finish(const struct output *o, sums_t v, int32_t first, int32_t count, int8_t *y)
+{
+    const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1), half_q31 = _mm512_set1_epi64(1 << 30);
+    __mmask16 lanes = first_lanes(count);
+    __m512i m = o->step ? _mm512_maskz_loadu_epi32(lanes, o->multipliers + first) : _mm512_set1_epi32(*o->multipliers);
+    __m512i s = o->step ? _mm512_maskz_loadu_epi32(lanes, o->shifts + first) : _mm512_set1_epi32(*o->shifts);
+    __m512i right = _mm512_max_epi32(_mm512_sub_epi32(zero, s), zero);
+    v = _mm512_sllv_epi32(v, _mm512_max_epi32(s, zero));
+    __m512i even = _mm512_add_epi64(_mm512_mul_epi32(v, m), half_q31);
+    __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(v, 32), _mm512_srli_epi64(m, 32));
+    odd = _mm512_slli_epi64(_mm512_add_epi64(odd, half_q31), 1);
+    v = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), odd);
+    __m512i mask = _mm512_sub_epi32(_mm512_sllv_epi32(one, right), one);
+    __m512i half = _mm512_add_epi32(_mm512_srli_epi32(mask, 1), _mm512_srli_epi32(v, 31));
+    __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(v, mask), half);
+    v = _mm512_srav_epi32(v, right);
+    v = _mm512_mask_add_epi32(v, up, v, one);
+    v = _mm512_add_epi32(v, _mm512_set1_epi32(o->zero));
+    v = _mm512_max_epi32(_mm512_min_epi32(v, _mm512_set1_epi32(o->high)), _mm512_set1_epi32(o->low));
+    _mm512_mask_cvtepi32_storeu_epi8(y, lanes, v);
+}
+
+/* Re-order the weights [count, depth] of up to 16 units, and where their sums start. */
+static inline void pack(const int8_t *w, const int32_t *bias, int32_t depth, int32_t count, packed_t *packed,
+                        int32_t *start)
+{
+    __mmask16 lanes = first_lanes(count);
+    __m512i at = _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                                    _mm512_set1_epi32(depth));
+    __m512i total = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1), none = total;
+    int32_t k = 0;
+    for (; k + 4 <= depth; k += 4) {
+        __m512i quads = _mm512_mask_i32gather_epi32(none, lanes, at, w + k, 1);
+        total = _mm512_dpbusd_epi32(total, ones, quads);
+        _mm512_storeu_si512(packed + k * LANES, quads);
+    }
+    if (k < depth) { /* the rest of a quad, byte by byte: behind it the weights may end */
+        int8_t rest[4 * LANES];
+        for (int32_t i = 0; i < 4 * LANES; i++)
+            rest[i] = (i >> 2) < count && k + (i & 3) < depth ? w[(i >> 2) * depth + k + (i & 3)] : 0;
+        __m512i quads = _mm512_loadu_si512(rest);
+        total = _mm512_dpbusd_epi32(total, ones, quads);
+        _mm512_storeu_si512(packed + k * LANES, quads);
+    }
+    __m512i sums = _mm512_sub_epi32(_mm512_maskz_loadu_epi32(lanes, bias), _mm512_slli_epi32(total, 7));
+    _mm512_storeu_si512(start, sums);
+}
+
+/* One pixel of a depthwise filter with as many outputs as inputs: [rows, columns] taps with these steps. */
+static inline void depthwise_wide(const int8_t *x, int32_t row_step, int32_t step, int32_t rows, int32_t columns,
+                                  int32_t n, const int8_t *weights, const int32_t *bias, const struct output *out,
+                                  int8_t *y)
+{
+    const __m512i low = _mm512_set1_epi32(0xffff);
+    for (int32_t first = 0; first < n; first += LANES) {
+        int32_t count = n - first < LANES ? n - first : LANES;
+        __mmask16 lanes = first_lanes(count);
+        __m512i sums = _mm512_maskz_loadu_epi32(lanes, bias + first);
+        const int8_t *w = weights + first, *row = x + first;
+        for (int32_t fy = 0; fy < rows; fy++, row += row_step) {
+            const int8_t *p = row;
+            for (int32_t fx = 0; fx < columns; fx++, p += step, w += n) {
+                /* 32 bits each: pairs of 16 of which the second product is 0 */
+                __m512i a = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, p));
+                __m512i b = _mm512_and_si512(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, w)), low);
+                sums = _mm512_add_epi32(sums, _mm512_madd_epi16(a, b));
+            }
+        }
+        finish(out, sums, first, count, y + first);
+    }
 }
 
 /* sums[0..4) += x . w of four units */
@@ -85,10 +153,15 @@ static inline sums_t load_sums(const int32_t *from)
     return (sums_t){_mm256_loadu_si256((const void *)from), _mm256_loadu_si256((const void *)(from + 8))};
 }
 
-static inline void store_sums(int32_t *to, sums_t sums)
+static inline void finish(const struct output *o, sums_t sums, int32_t first, int32_t count, int8_t *y)
 {
-    _mm256_storeu_si256((void *)to, sums.low);
-    _mm256_storeu_si256((void *)(to + 8), sums.high);
+    int32_t all[LANES];
+    _mm256_storeu_si256((void *)all, sums.low);
+    _mm256_storeu_si256((void *)(all + 8), sums.high);
+    if (count == LANES) /* a count known to the compiler */
+        requantize(o, all, first, LANES, y);
+    else
+        requantize(o, all, first, count, y);
 }
 
 static inline sums_t multiply_pair(sums_t s, const int8_t *x, const packed_t *w)
@@ -106,35 +179,18 @@ static inline sums_t multiply(sums_t sums, const int8_t *x, const packed_t *w)
     return multiply_pair(sums, x + 2, w + 2 * LANES);
 }
 
-static inline int32_t start_of(int32_t bias, int32_t weight_sum)
-{
-    (void)weight_sum;
-    return bias;
-}
-
-#endif
-
-/* Where in a quad's 64 packed weights that of value j and unit u lies. */
-static inline int32_t packed_at(int32_t j, int32_t u)
-{
-    return sizeof(packed_t) == 1 ? u * 4 + j : (j >> 1) * 2 * LANES + u * 2 + (j & 1);
-}
-
-/* Re-order the weights [count, depth] of up to 16 units and set where their sums start. */
+/* Re-order the weights [count, depth] of up to 16 units, and where their sums start. */
 static inline void pack(const int8_t *w, const int32_t *bias, int32_t depth, int32_t count, packed_t *packed,
                         int32_t *start)
 {
-    int32_t whole = whole_quads(depth);
     for (int32_t u = 0; u < LANES; u++) {
-        int32_t sum = 0;
-        for (int32_t k = 0; k < whole; k++) {
-            int8_t v = u < count && k < depth ? w[u * depth + k] : 0;
-            packed[(k >> 2) * 4 * LANES + packed_at(k & 3, u)] = v;
-            sum += v;
-        }
-        start[u] = u < count ? start_of(bias[u], sum) : 0;
+        start[u] = u < count ? bias[u] : 0;
+        for (int32_t k = 0; k < whole_quads(depth); k++)
+            packed[(k >> 1) * 2 * LANES + u * 2 + (k & 1)] = u < count && k < depth ? w[u * depth + k] : 0;
     }
 }
+
+#endif
 
 /* `pixels` rows of `depth` int8, `x_step` apart, times the weights [units, depth]: rows of `units` at y. Each row
  * can be read up to whole_quads(depth), which is at most MOST_DEPTH. */
@@ -142,7 +198,7 @@ static inline void wide_rows(const int8_t *x, int32_t x_step, int32_t pixels, in
                              const int8_t *weights, const int32_t *bias, const struct output *out)
 {
     packed_t packed[MOST_DEPTH * LANES];
-    int32_t start[LANES], sums[PIXELS][LANES], whole = whole_quads(depth);
+    int32_t start[LANES], whole = whole_quads(depth);
     for (int32_t first = 0; first < units; first += LANES) {
         int32_t count = units - first < LANES ? units - first : LANES;
         pack(weights + first * depth, bias + first, depth, count, packed, start);
@@ -157,15 +213,8 @@ static inline void wide_rows(const int8_t *x, int32_t x_step, int32_t pixels, in
             for (int32_t k = 0; k < whole; k += 4)
                 for (int32_t i = 0; i < PIXELS; i++)
                     s[i] = multiply(s[i], p[i] + k, packed + k * LANES);
-            for (int32_t i = 0; i < PIXELS; i++)
-                store_sums(sums[i], s[i]);
-            for (int32_t i = 0; i < some; i++) {
-                int8_t *to = y + (at + i) * units + first;
-                if (count == LANES) /* a count known to the compiler */
-                    requantize(out, sums[i], first, LANES, to);
-                else
-                    requantize(out, sums[i], first, count, to);
-            }
+            for (int32_t i = 0; i < some; i++)
+                finish(out, s[i], first, count, y + (at + i) * units + first);
         }
     }
 }

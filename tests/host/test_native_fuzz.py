@@ -84,8 +84,9 @@ def sanitized(folder: Path, processor: str) -> Path:
         toolchain.run(
             [
                 *toolchain.host_compiler(), *flags, "-O1", "-g", f"-march={processor}",
-                "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{toolchain.sources_dir()}",
-                "-o", str(program), str(REPOSITORY / "tests/host/native_fuzz.c"), *map(str, sources),
+                "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                f"-I{toolchain.sources_dir()}", "-o", str(program),
+                str(REPOSITORY / "tests/host/native_fuzz.c"), *map(str, sources),
             ]
         )  # fmt: skip
     except TorporError as e:
