@@ -22,6 +22,8 @@ _ARENA_BYTES = 2_000_000
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
 _OPTIONS = {
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
     "LEAKY_RELU": "LeakyReluOptions",
     "CONCATENATION": "ConcatenationOptions",
     "GATHER": "GatherOptions",

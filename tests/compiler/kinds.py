@@ -3,7 +3,12 @@
 
 from collections.abc import Callable
 
-from compiler import builder, cases_move, cases_unary
+from compiler import builder, cases_binary, cases_move, cases_unary
 from compiler.builder import Case, Rng
 
-KINDS: dict[str, Callable[[Rng], Case]] = {**builder.KINDS, **cases_unary.KINDS, **cases_move.KINDS}
+KINDS: dict[str, Callable[[Rng], Case]] = {
+    **builder.KINDS,
+    **cases_unary.KINDS,
+    **cases_move.KINDS,
+    **cases_binary.KINDS,
+}

@@ -28,6 +28,8 @@ def bind(code, args, image, arena):
         from .floats import bind as found
     elif 12 <= code <= 13:
         from .move import bind as found
+    elif 14 <= code <= 19:
+        from .binary import bind as found
     else:
         raise ImageError("operator", image.at)
     return found(code, args, image, arena)

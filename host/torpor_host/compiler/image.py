@@ -30,7 +30,7 @@ _INNER, _INPUT, _OUTPUT = 0, 1, 2
 CODES = {
     1: "FULLY_CONNECTED", 2: "CONV_2D", 3: "DEPTHWISE_CONV_2D", 4: "AVERAGE_POOL_2D", 5: "MAX_POOL_2D",
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
-    12: "COPY", 13: "TAKE",
+    12: "COPY", 13: "TAKE", 14: "SUB", 15: "SUB_FROM", 16: "MUL", 17: "MAXIMUM", 18: "MINIMUM", 19: "PRELU",
 }  # fmt: skip
 
 
@@ -263,7 +263,10 @@ _FORMATS: dict[str, _Format] = {
     "DEPTHWISE_CONV_2D": lambda a: f"{a[4]}x{a[5]}x{a[6]} -> {a[7]}x{a[8]}x{a[9]}, filter {a[10]}x{a[11]}",
     "AVERAGE_POOL_2D": lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[5]}, filter {a[8]}x{a[9]}",
     "MAX_POOL_2D": lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[5]}, filter {a[8]}x{a[9]}",
-    "ADD": lambda a: f"{a[4] * a[5] * a[6] * a[7]} values",
+    **dict.fromkeys(
+        ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU"),
+        lambda a: f"{a[4] * a[5] * a[6] * a[7]} values",
+    ),
     "SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
     "LOOKUP": lambda a: f"{a[2]} values",
     "QUANTIZE": lambda a: f"{a[2]} values",

@@ -18,9 +18,6 @@ _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; 
 # What to write instead of an operator that is missing, where there is something better than "change it".
 REWRITES = {
     "MEAN": "use AVERAGE_POOL_2D over the whole map (Keras: AveragePooling2D, then Flatten)",
-    "PRELU": "use RELU as activation",
-    "SUB": "add a negated constant with ADD",
-    "MUL": "fold constant factors into the layer before it",
     "TRANSPOSE_CONV": "upsample outside the model",
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "use convolutions over a window of time",

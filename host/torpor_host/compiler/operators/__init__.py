@@ -3,6 +3,7 @@
 
 from . import (
     add,
+    binary,
     conv,
     fully_connected,
     gather,
@@ -22,7 +23,7 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *unary.KINDS, *parts.KINDS,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
