@@ -3,6 +3,7 @@
  * FULLY_CONNECTED; the record is described in device/torpor/nn/dense.py.
  */
 #include "dense.h"
+#include "dsp.h"
 #include "image.h"
 #include "wide.h"
 
@@ -16,8 +17,17 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
     return;
 #endif
     const int8_t *w1 = w + depth, *w2 = w1 + depth, *w3 = w2 + depth;
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (int32_t k = 0; k < depth; k++) {
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, k = 0;
+#ifdef TORPOR_DSP
+    for (; k + 4 <= depth; k += 4) {
+        uint32_t v = load4(x + k), even = even_bytes(v), odd = odd_bytes(v);
+        s0 = multiply4(even, odd, w + k, s0);
+        s1 = multiply4(even, odd, w1 + k, s1);
+        s2 = multiply4(even, odd, w2 + k, s2);
+        s3 = multiply4(even, odd, w3 + k, s3);
+    }
+#endif
+    for (; k < depth; k++) {
         int32_t v = x[k];
         s0 += v * w[k];
         s1 += v * w1[k];
@@ -32,8 +42,14 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
 
 static inline int32_t dot(const int8_t *x, const int8_t *w, int32_t depth)
 {
-    int32_t sum = 0;
-    for (int32_t k = 0; k < depth; k++)
+    int32_t sum = 0, k = 0;
+#ifdef TORPOR_DSP
+    for (; k + 4 <= depth; k += 4) {
+        uint32_t v = load4(x + k);
+        sum = multiply4(even_bytes(v), odd_bytes(v), w + k, sum);
+    }
+#endif
+    for (; k < depth; k++)
         sum += x[k] * w[k];
     return sum;
 }
