@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Rewrites tests/golden/nn: two tiny images and what tflite-micro computes with them.
+"""Rewrites tests/golden/nn: three tiny images and what tflite-micro computes with them.
 
     PYTHONPATH=device:host:tests python tools/nn_golden.py
 
 The device suite runs them on every interpreter; tests/compiler/test_golden.py fails when they are stale.
-`int8.image` has every int8 operator, `float.image` float32 at both ends. An `.io` file holds, one after the
-other, inputs and the outputs for them.
+`int8.image` has records 1 to 9, `more.image` 12 to 19, `float.image`
+float32 at both ends. An `.io` file holds, one after the other, inputs and the outputs for them.
 """
 
 from pathlib import Path
@@ -69,6 +69,36 @@ def float_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
     return b.build([x], [y]), (1, 3)
 
 
+def more_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
+    """The kernels behind COPY, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM and PRELU, each once."""
+    b = Builder()
+    q = (0.05, -3)
+
+    def of(shape: tuple[int, ...], data: object = None) -> int:
+        return b.tensor(shape, "int8", *q, data if data is None else np.array(data))
+
+    def ints(values: object) -> int:
+        return b.tensor(np.shape(values), "int32", data=np.array(values))
+
+    x, turned, wide = of((1, 4, 3, 2)), of((1, 3, 4, 2)), of((1, 5, 6, 2))
+    b.operator("TRANSPOSE", [x, ints([0, 2, 1, 3])], [turned], 2)
+    b.operator("MIRROR_PAD", [turned, ints([[0, 0], [1, 1], [0, 2], [0, 0]])], [wide], 2, mode=0)
+    row, one = of((1, 1, 6, 2), rng.integers(-128, 128, size=(1, 1, 6, 2))), of((1, 1, 1, 2), [[[[9, -70]]]])
+    for name, inputs in (
+        ("SUB", [-1, row]), ("SUB", [row, -1]), ("MUL", [-1, one]), ("PRELU", [-1, one]),
+        ("MAXIMUM", [-1, row]), ("MINIMUM", [one, -1]),
+    ):  # fmt: skip
+        y = of((1, 5, 6, 2))
+        b.operator(name, [wide if t < 0 else t for t in inputs], [y], 2)
+        wide = y
+    back, y = of((1, 3, 6, 2)), of((1, 3, 6, 4))
+    b.operator(
+        "STRIDED_SLICE", [wide, ints([0, -1, 0, 0]), ints([1, -6, 6, 2]), ints([1, -2, 1, 1])], [back], 2
+    )
+    b.operator("CONCATENATION", [back, back], [y], 2, axis=3)
+    return b.build([x], [y]), (1, 4, 3, 2)
+
+
 def _weights(b: Builder, rng: np.random.Generator, shape: tuple[int, ...], scales: object, axis: int) -> int:
     return b.tensor(shape, "int8", scales, 0, rng.integers(-127, 128, size=shape), axis)
 
@@ -80,12 +110,12 @@ def _bias(b: Builder, rng: np.random.Generator, n: int, scales: np.ndarray) -> i
 def make() -> dict[str, bytes]:
     """Return file name -> content."""
     files = {}
-    for name, build in (("int8", int8_model), ("float", float_model)):
+    for name, build in (("int8", int8_model), ("float", float_model), ("more", more_model)):
         rng = np.random.default_rng(20261123)
         model, shape = build(rng)
         io = b""
         for _ in range(RUNS):
-            if name == "int8":
+            if name != "float":
                 x = rng.integers(-128, 128, size=shape).astype(np.int8)
             else:
                 x = rng.normal(0, 2, size=shape).astype(np.float32)

@@ -9,12 +9,16 @@ import numpy as np
 from compiler.builder import Builder, Case, Rng, _int8, _scale, _zero
 
 _MOST = 6
+_ALL = 2048
 
 
 def _shape(rng: Rng, least: int = 1, most: int = 4) -> tuple[int, ...]:
-    """Lengths 1..6, now and then 16 or 32, so that some parts start where a view may."""
+    """Lengths 1..6, now and then 16 or 32, so that some parts start where a view may; at most 2048 in all."""
     rank = int(rng.integers(least, most + 1))
-    return tuple(int(rng.choice([1, 2, 3, 4, 5, _MOST, 16, 32])) for _ in range(rank))
+    while True:
+        shape = tuple(int(rng.choice([1, 2, 3, 4, 5, _MOST, 16, 32])) for _ in range(rank))
+        if np.prod(shape) <= _ALL:
+            return shape
 
 
 class _Moves(Builder):

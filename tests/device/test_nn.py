@@ -68,6 +68,9 @@ class TestGolden(unittest.TestCase):
         self.assertAlmostEqual(model.input_scale, 0.05, delta=1e-8)
         self.assertAlmostEqual(model.output_scale, 1 / 256, delta=1e-8)
 
+    def test_more(self):
+        self.assertEqual(self.check("more").output_shape, (1, 3, 6, 4))
+
     def test_float(self):
         model = self.check("float")
         self.assertEqual(len(model.input), 3)
@@ -90,14 +93,15 @@ class TestGolden(unittest.TestCase):
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        model = load(GOLDEN + "int8.image", "reference")
-        gc.collect()
-        micropython.heap_lock()
-        try:
-            for _ in range(3):
-                model.run()
-        finally:
-            micropython.heap_unlock()
+        for name in ("int8.image", "more.image"):
+            model = load(GOLDEN + name, "reference")
+            gc.collect()
+            micropython.heap_lock()
+            try:
+                for _ in range(3):
+                    model.run()
+            finally:
+                micropython.heap_unlock()
 
     def test_a_dense_network_loads_only_dense(self):
         if CPYTHON:
@@ -167,14 +171,14 @@ class TestBadImages(unittest.TestCase):
         """Flipped and overwritten bytes under a right CRC: ImageError or a run to the end."""
         ran = refused = 0
         state = 20261123
-        for name in ("int8.image", "float.image"):
+        for name in ("int8.image", "float.image", "more.image"):
             good = read(name)
             for _ in range(MUTATIONS):
                 bad = bytearray(good)
                 for _ in range(1 + (state >> 9) % 3):
                     state = (state * 1103515245 + 12345) & 0x7FFFFFFF
                     # the structure is a fifth of the file; most hits should be there
-                    at = 16 + (state >> 8) % (700 if state & 0x70 else len(good) - 16)
+                    at = 16 + (state >> 8) % (min(700, len(good) - 16) if state & 0x70 else len(good) - 16)
                     state = (state * 1103515245 + 12345) & 0x7FFFFFFF
                     bad[at] = (state >> 16) & 255 if state & 0x100 else bad[at] ^ (1 << ((state >> 16) & 7))
                 try:
@@ -185,7 +189,7 @@ class TestBadImages(unittest.TestCase):
                 model.run()
                 ran += 1
             gc.collect()
-        self.assertEqual(ran + refused, 2 * MUTATIONS)
+        self.assertEqual(ran + refused, 3 * MUTATIONS)
         self.assertTrue(ran > MUTATIONS // 10 and refused > MUTATIONS // 10, (ran, refused))
 
 
