@@ -50,11 +50,10 @@ class Node:
         self.hal = hal
         self.folder = folder
         args = records[NODE][0][1]
-        self.wake_every_s, self.utc_offset_s, rows, hal.deep, self._checkpoint_every = args[:5]
-        hal.battery = args[5:]  # pin, numerator, denominator of the divider, where one is wired
-        kind, args = records[SOURCE][0]
-        self.source = part(kind).create(args, hal)
-        self.ring = Ring(rows, self.source.channels)
+        self.wake_every_s, self.utc_offset_s, rows, hal.deep, self._checkpoint_every, channels = args[:6]
+        hal.battery = args[6:]  # pin, numerator, denominator of the divider, where one is wired
+        self.source = None  # made in sense(): a sensor that does not answer is a failure of this wake only
+        self.ring = Ring(rows, channels)
         self._row = self.ring.row()
         self._triggers = tuple([part(kind).create(args) for kind, args in records.get(TRIGGERS, ())])
         self.schedule = Schedule(records[REPORT][0][1][0] if REPORT in records else 0)
@@ -135,6 +134,9 @@ class Node:
         the sensor failed."""
         self.ledger.spend(SENSE)
         try:
+            if self.source is None:
+                kind, args = self.records[SOURCE][0]
+                self.source = part(kind).create(args, self.hal)
             self.source.read_into(self._row)
         except SensorError:
             self.sensor_failures = min(self.sensor_failures + 1, _MOST)

@@ -95,7 +95,7 @@ class Chip:
 def records(average=1, hold_off_s=0, encrypt=0, checkpoint_every=24, triggers=True):
     """A node that alarms when the temperature itself is at or below 0.00 degC; no model."""
     r = {
-        NODE: [("simulated", (HOUR, 0, 4, 1, checkpoint_every))],
+        NODE: [("simulated", (HOUR, 0, 4, 1, checkpoint_every, 1))],
         SOURCE: [("replay", (1,))],
         MODEL: [("", (0, 0, 0, 0))],
         DECISION: [("threshold", (-1, 0, 100, average, hold_off_s))],
@@ -151,6 +151,29 @@ class TestStep(unittest.TestCase):
         node = Node(records(), LAYOUT, chip)
         self.run_hours(node, chip, 5)
         self.assertEqual(node.sensor_failures, 2)
+        self.assertEqual(node.alarm(), 1)
+
+    def test_absent_sensor_at_every_wake_is_survived(self):
+        """Deep sleep builds the driver anew at each wake, and it may find no chip."""
+        chip = Chip([1500] * 3 + [-100] * 9, self.folder)
+        made = records()
+        made[SOURCE] = [("replay", (1,))]
+        sense = __import__("torpor.sense.replay", None, None, ("create",))
+        create = sense.create
+
+        def absent(args, hal):
+            raise SensorError("bme280", "no answer")
+
+        sense.create = absent
+        try:
+            for _ in range(5):
+                node = Node(made, LAYOUT, chip)
+                chip.sleep(node.step())
+        finally:
+            sense.create = create
+        self.assertEqual((node.wakes, node.sensor_failures, node.alarm()), (5, 5, 0))
+        node = Node(made, LAYOUT, chip)  # plugged in again
+        self.run_hours(node, chip, 3)
         self.assertEqual(node.alarm(), 1)
 
     def test_radio_down_keeps_the_event(self):

@@ -62,7 +62,7 @@ def read_back(data: bytes, folder: Path) -> dict[int, list[tuple[str, tuple[int,
 
 def test_every_record(tmp_path: Path) -> None:
     records = read_back(load(tmp_path / "n").encode(REPORT), tmp_path)
-    assert records[1] == [("micropython_esp32", (3600, -18000, 6, 1, 24))]
+    assert records[1] == [("micropython_esp32", (3600, -18000, 6, 1, 24, 2))]
     assert records[2] == [("bme280", (0, 8, 9, 400000, 0x76, 0b011))]
     assert records[3] == [("level", (0, -1, 400, 100)), ("change", (0, -1, 300))]
     mul = [round(65536 / (std * 0.03125)) for std in (420, 200, 400, 200, 1000, 1000)]

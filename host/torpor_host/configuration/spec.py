@@ -290,9 +290,10 @@ class NodeSpec:
         records: list[tuple[int, str, tuple[int, ...]]] = []
         sleeps = self.deep if deep is None else deep
         times = (self.wake_every_s, self.utc_offset_s, self.ring_rows, int(sleeps), self.checkpoint_wakes)
+        channels = len(self.channels)
         # On the virtual board the battery is the chip's own; a real one reads it through a divider.
         measured = () if self.hal == "simulated" else self.battery_pin
-        records.append((NODE, self.hal, (*times, *measured)))
+        records.append((NODE, self.hal, (*times, channels, *measured)))
         records.append((SOURCE, self.source.kind, self.source.args))
         records += [(TRIGGER, t.kind, t.args) for t in self.triggers]
         kernels = KERNELS["auto" if self.on == "virtual" and self.kernels == "ulab" else self.kernels]
