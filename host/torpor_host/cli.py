@@ -183,7 +183,9 @@ def parser() -> _Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser().parse_args(argv)
-        return args.run(args) or 0
+        code: int = args.run(args) or 0
+        sys.stdout.flush()
+        return code
     except TorporError as e:
         sys.stdout.flush()
         print(f"torpor: {e}", file=sys.stderr)
@@ -194,6 +196,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our stdout left, as `head` does
         sys.stderr.close()
         return 0
+    except OSError as e:  # the machine's, not ours: a full disk, a lost network drive
+        print(f"torpor: {e.filename or 'output'}: {e.strerror or e}", file=sys.stderr)
+        sys.stdout = None  # what could not be written is not tried again at exit
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """`torpor run`: the whole life of a node on a virtual board, from node.toml to the report."""
 
+import fcntl
 import json
+import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from .configuration.memory import heap_bytes
 from .deploy import bundle as bundles
 from .deploy.link import open_link
 from .deployment import deploy_bundle
-from .errors import TraceError, UsageError
+from .errors import DeviceError, TorporError, UsageError
 from .progress import bar
 from .project import Project, prepare
 from .report import page, plot
@@ -62,9 +65,30 @@ def run_virtual(
     """
     project = prepare(folder, "virtual")
     world = choose_world(project, trace, seconds)
-    out = out or Path("out") / project.spec.name
-    out.mkdir(parents=True, exist_ok=True)
     say(f"check    {folder}/node.toml: no problem found")
+    with _output(out or Path("out") / project.spec.name) as held:
+        return _live(project, world, held, restart, say, quiet)
+
+
+@contextmanager
+def _output(out: Path) -> Iterator[Path]:
+    """Make the folder and hold it for one run. Raises TorporError for what can't be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with open(out / ".lock", "w", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise TorporError(f"{out}: another run writes there", "wait for it, or give --out") from None
+            yield out
+    except OSError as e:
+        what = f"{e.filename or out}: {e.strerror or e}"
+        raise TorporError(what, "give --out a folder that can be written") from e
+
+
+def _live(
+    project: Project, world: World, out: Path, restart: bool, say: Callable[[str], None], quiet: bool
+) -> dict[str, Any]:
     if project.compiled:
         r = project.compiled.report
         say(
@@ -88,8 +112,11 @@ def run_virtual(
         f"deploy   {len(deployed.sent)} sent ({deployed.bytes_sent:,} B), {len(deployed.unchanged)} unchanged"
     )
 
-    database = out / "telemetry.sqlite"
-    _fresh(board.world, database)
+    fresh = out / ".new"  # what an earlier run left stays whole until this one has its report
+    for old in (board.world, fresh):
+        shutil.rmtree(old, ignore_errors=True)
+        old.mkdir(parents=True)
+    database = fresh / "telemetry.sqlite"
     world.write(board.world / "world.bin")
     _simulate(project, board, world, database, restart, quiet)
     say(f"run      {world.seconds / 86400:g} days of {world.name}")
@@ -101,9 +128,14 @@ def run_virtual(
         "report_html": str(out / "report.html"),
         "report_png": str(out / "report.png"),
     }
-    plot.draw(summary, series, out / "report.png")
-    page.write(summary, out / "report.png", out / "report.html")
-    (out / "report.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    plot.draw(summary, series, fresh / "report.png")
+    page.write(summary, fresh / "report.png", fresh / "report.html")
+    (fresh / "report.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    for suffix in ("-wal", "-shm"):
+        (out / f"telemetry.sqlite{suffix}").unlink(missing_ok=True)
+    for path in sorted(fresh.iterdir()):
+        os.replace(path, out / path.name)
+    fresh.rmdir()
     return summary
 
 
@@ -120,25 +152,18 @@ def heap_for(project: Project) -> int:
 def board_key(board: VirtualBoard) -> bytes:
     """Return the key of this virtual board's node, made once per board.
 
-    Not the key of the real node of that name: both count their frames from 0, and a counter used twice under
-    one key gives both frames away.
+    The frame counter's files stay on the board from run to run, so no counter is used twice under it. It is
+    not the key of the real node of that name, which counts its own frames from 0: a counter used
+    twice under one key gives both frames away.
     """
     path = board.folder / "key.bin"
     if not path.is_file():
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(16))
-    return path.read_bytes()
-
-
-def _fresh(world: Path, database: Path) -> None:
-    """A new life on the same board: nothing in the air, nothing in retained memory, nothing received.
-
-    The frame counter's files stay, as they do on a real board: no counter is used twice.
-    """
-    shutil.rmtree(world, ignore_errors=True)
-    world.mkdir(parents=True)
-    for suffix in ("", "-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    key = path.read_bytes()
+    if len(key) != 16:
+        raise DeviceError(f"{path}: {len(key)} bytes, a key has 16", fix="delete the board's folder")
+    return key
 
 
 def _simulate(
@@ -173,6 +198,3 @@ def _simulate(
             receiver.join()
     if failure:
         raise failure[0]
-
-
-__all__ = ["TraceError", "choose_world", "run_virtual"]

@@ -3,14 +3,14 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from . import boards as board_files
 from . import show
-from .errors import FitError, ImageFileError, TorporError, UsageError
+from .errors import CollectError, FitError, ImageFileError, UsageError
+from .files import write_whole
 from .progress import bar
 
 
@@ -80,17 +80,6 @@ def compile_(args: argparse.Namespace) -> int:
     else:
         print(show.compiled(report, args.output))
     return 0
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a failure leaves the old one. Raises TorporError with the system's reason."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as e:
-        part.unlink(missing_ok=True)
-        raise TorporError(f"{path}: {e.strerror}", "give a path that can be written") from None
 
 
 def _read_image(path: Path) -> bytes:
@@ -181,12 +170,32 @@ def collect(args: argparse.Namespace) -> int:
         if not args.json:
             print(show.frame(frame), flush=True)
 
-    summary = collect_run(args.source, args.db, follow=args.follow, for_s=seconds, on_frame=on_frame)
+    keys = _board_key(args.source)
+    summary = collect_run(
+        args.source, args.db, follow=args.follow, for_s=seconds, on_frame=on_frame, keys=keys
+    )
     if args.json:
         _print_json(summary)
     else:
-        _say(f"{summary['frames']} frames into {args.db}")
+        others = [f"{summary[k]} {k}" for k in ("repeated", "rejected", "foreign") if summary[k]]
+        _say(f"{summary['frames']} frames into {args.db}" + "".join(f", {text}" for text in others))
+    if summary["skipped_bytes"] and not summary["frames"] and not summary["repeated"]:
+        raise CollectError(f"{args.source}: no frame in it", "give ble, virtual:BOARD-FOLDER or an air.bin")
+    if summary["rejected"] and not summary["frames"]:
+        raise CollectError(
+            f"{args.source}: all {summary['rejected']} frames were rejected",
+            "their node was deployed with a key that this user does not have",
+        )
     return 0
+
+
+def _board_key(source: str) -> dict[str, bytes] | None:
+    """A virtual board has a key of its own, beside its flash; other nodes' are the user's."""
+    folder = Path(source.removeprefix("virtual:")).absolute()
+    path = folder / "key.bin"
+    return (
+        {folder.parent.name: path.read_bytes()} if source.startswith("virtual:") and path.is_file() else None
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -206,4 +215,5 @@ def run(args: argparse.Namespace) -> int:
     counters = summary["counters"]
     if counters["faults"]:
         _say(f"torpor: the node met {counters['faults']:,} faults: a bad model, too little memory or no key")
-    return 1 if summary["model"] and counters["faults"] and not counters["inferences"] else 0
+    silent = not summary["uplinks"]["total"] or (summary["model"] and not counters["inferences"])
+    return 1 if counters["faults"] and silent else 0

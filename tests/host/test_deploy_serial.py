@@ -29,7 +29,7 @@ __all__ = ["new", "old"]  # fixtures
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[VirtualBoard]:
-    with VirtualBoard(tmp_path / "board", flash_bytes=256 * 1024) as board:
+    with VirtualBoard(tmp_path / "board", flash_bytes=512 * 1024) as board:
         board.create()
         yield board
 

@@ -62,7 +62,7 @@ def bench_infer() -> None:
 
         base = seconds(invoke) / 100
         print(f"{path.stem:28}{'reference':>12}{'tflite-micro':>13}{base * 1e3:12.4f}{1:16.1f}")
-        few = 3 if compiled.report["macs"] > 100_000 else 50
+        few = 3 if compiled.report["macs"] > 100_000 else 3000
         batch = np.repeat(x[None] if x.shape[0] != 1 else x, few, axis=0)
         for kernels, on in (("reference", "cpython"), ("ulab", "cpython"), ("reference", "micropython")):
             one = seconds(partial(infer.run, compiled.image, batch[:1], kernels, on), 1)

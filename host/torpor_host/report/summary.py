@@ -80,7 +80,7 @@ def summarize(
         result = score(times_s, sign * values, alarms, threshold=sign * threshold)
         truth = [(e.start_s, e.end_s + world.step_s) for e in result.events]
         events = result.as_dict()
-    periodic = world.seconds // PERIODIC_S
+    periodic = max(1, world.seconds // PERIODIC_S)
     changes = len(store.events(database, spec.name))
     total = len(uplinks)
     energy_uj = final.energy_uj

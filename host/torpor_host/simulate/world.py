@@ -21,15 +21,17 @@ from ..errors import TraceError
 from ..units import parse
 from . import weather
 
-# channel -> (column in a CSV, counts per unit), docs/architecture.md "Numbers on the device are integers"
+# channel -> (column in a CSV, counts per unit, least, most), docs/architecture.md "Numbers on the device are
+# integers"; the bounds are int16's, or what can't be a reading.
 COLUMNS = {
-    "temperature": ("temperature_c", 100.0),
-    "humidity": ("humidity_pct", 100.0),
-    "pressure": ("pressure_hpa", 10.0),
-    "voltage": ("voltage_v", 1000.0),
-    "acceleration": ("acceleration_g", 1000.0),
-    "raw": ("raw", 1.0),
+    "temperature": ("temperature_c", 100.0, -273.15, 327.67),
+    "humidity": ("humidity_pct", 100.0, 0.0, 100.0),
+    "pressure": ("pressure_hpa", 10.0, 0.0, 3276.7),
+    "voltage": ("voltage_v", 1000.0, -32.767, 32.767),
+    "acceleration": ("acceleration_g", 1000.0, -32.767, 32.767),
+    "raw": ("raw", 1.0, -32767.0, 32767.0),
 }
+_LAST_S = (1 << 32) - 1  # world.bin holds times as uint32
 MAGIC = b"TPWD"
 NO_READING = -32768
 # TMY3 months come from different years; the demo gives them all one year, which is not a leap year.
@@ -92,16 +94,25 @@ def from_weather(site: str, channels: Sequence[str]) -> World:
 
 def _seconds(text: str, path: Path, line: int) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        if not 0 <= seconds <= _LAST_S:
+            raise TraceError(
+                f"{path}:{line}: time: {text!r} is no second since 1970", "write ISO 8601, or Unix seconds"
+            )
+        return seconds
     try:
         stamp = datetime.fromisoformat(text)
     except ValueError:
         raise TraceError(
             f"{path}:{line}: time: {text!r} is no time", "write ISO 8601 (2025-01-31T06:00) or seconds"
         ) from None
-    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+    seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds <= _LAST_S:
+        raise TraceError(f"{path}:{line}: time: {text!r} is out of range", "use a time between 1970 and 2106")
+    return seconds
 
 
 def from_csv(path: Path, channels: Sequence[str]) -> World:
@@ -112,7 +123,10 @@ def from_csv(path: Path, channels: Sequence[str]) -> World:
         raise TraceError(f"{path}: {e.strerror}", "give the path of a CSV") from None
     except UnicodeDecodeError:
         raise TraceError(f"{path}: not a text file", "export it as UTF-8 CSV") from None
-    rows = list(csv.reader(text.splitlines()))
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error as e:
+        raise TraceError(f"{path}: not a CSV ({e})", "export it as UTF-8 CSV") from None
     if not rows:
         raise TraceError(f"{path}: empty", f"first line: time,{','.join(COLUMNS[c][0] for c in channels)}")
     header = [h.strip() for h in rows[0]]
@@ -123,6 +137,9 @@ def from_csv(path: Path, channels: Sequence[str]) -> World:
             f"{path}:1: no column {', '.join(missing)}; it has {', '.join(header)}",
             f"the node's channels need {','.join(wanted)}",
         )
+    twice = [w for w in wanted if header.count(w) > 1]
+    if twice:
+        raise TraceError(f"{path}:1: column {', '.join(twice)} is there twice", "keep the one that is meant")
     at = [header.index(w) for w in wanted]
     values = np.empty((len(rows) - 1, len(wanted)))
     for i, row in enumerate(rows[1:]):
@@ -158,12 +175,13 @@ def _equally_spaced(path: Path, channels: Sequence[str], values: np.ndarray) -> 
             "the rows must be equally spaced, one second or more apart, with no gap",
         )
     for k, channel in enumerate(channels):
-        limit = 32767 / COLUMNS[channel][1]
-        over = np.nonzero(np.abs(values[:, k + 1]) > limit)[0]
+        name, _, least, most = COLUMNS[channel]
+        column = values[:, k + 1]
+        over = np.nonzero((column < least) | (column > most))[0]
         if len(over):
             raise TraceError(
-                f"{path}:{int(over[0]) + 2}: {COLUMNS[channel][0]}: {values[over[0], k + 1]:g} is too much",
-                f"|value| must be at most {limit:g}; check the unit",
+                f"{path}:{int(over[0]) + 2}: {name}: {column[over[0]]:g} can't be",
+                f"it must be {least:g} to {most:g}; check the unit",
             )
     samples = np.stack([_counts(values[:, k + 1], c) for k, c in enumerate(channels)], axis=1)
     return World(path.name, tuple(channels), round(values[0, 0]), round(step), samples)
