@@ -4,6 +4,7 @@
  */
 #include "copy.h"
 #include "dense.h"
+#include "dsp.h"
 #include "image.h"
 #include "wide.h"
 
@@ -131,6 +132,53 @@ static inline void filter(const int32_t *a, struct window v, int8_t *y, const in
     requantize(out, sums, first, count, y + first);
 }
 
+#ifndef TORPOR_WIDE
+/* sums[0..4) of four channels: they stay in registers over all taps. */
+static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t *sums)
+{
+    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3], n = a[N], columns = a[FILTER_W];
+    for (int32_t fy = a[FILTER_H]; fy; fy--, v.at += v.row_step) {
+        const int8_t *x = v.at;
+        for (int32_t fx = columns; fx; fx--, x += v.step, w += n) {
+#ifdef TORPOR_DSP
+            uint32_t p = load4(x), q = load4(w), even = even_bytes(p), odd = odd_bytes(p), w_even = even_bytes(q),
+                     w_odd = odd_bytes(q);
+            s0 = multiply_low(even, w_even, s0);
+            s1 = multiply_low(odd, w_odd, s1);
+            s2 = multiply_high(even, w_even, s2);
+            s3 = multiply_high(odd, w_odd, s3);
+#else
+            s0 += x[0] * w[0];
+            s1 += x[1] * w[1];
+            s2 += x[2] * w[2];
+            s3 += x[3] * w[3];
+#endif
+        }
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+
+/* As many outputs as inputs; the channels that four does not divide are left to filter(). Returns how many. */
+static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *w, const int32_t *bias,
+                            const struct output *out)
+{
+    int32_t n = a[N] & ~3;
+    for (int32_t first = 0; first < n; first += TILE) {
+        int32_t sums[TILE];
+        int32_t count = n - first < TILE ? n - first : TILE;
+        for (int32_t i = 0; i < count; i++)
+            sums[i] = bias[first + i];
+        for (int32_t i = 0; i < count; i += 4, v.at += 4)
+            filter4(a, v, w + first + i, sums + i);
+        requantize(out, sums, first, count, y + first);
+    }
+    return n;
+}
+#endif
+
 static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
                             const struct output *out)
 {
@@ -147,6 +195,9 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
         for (; first + 8 <= n; first += 8)
             filter(a, v, y, weights, bias, out, first, 8, 1);
     }
+#else
+    if (per == 1)
+        first = filter_fours(a, v, y, weights, bias, out);
 #endif
     for (; first < n; first += TILE)
         filter(a, v, y, weights, bias, out, first, n - first < TILE ? n - first : TILE, per);

@@ -39,6 +39,19 @@ static inline int32_t multiply2(uint32_t a, uint32_t b, int32_t sum)
     return sum;
 }
 
+/* sum + the product of the low halves, and of the high halves */
+static inline int32_t multiply_low(uint32_t a, uint32_t b, int32_t sum)
+{
+    __asm__("smlabb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t multiply_high(uint32_t a, uint32_t b, int32_t sum)
+{
+    __asm__("smlatt %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
 /* sum + the products of four weights with an input that is widened already */
 static inline int32_t multiply4(uint32_t even, uint32_t odd, const int8_t *w, int32_t sum)
 {
