@@ -28,9 +28,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python tools/check_stubs.py
 	$(BIN)/python tools/check_size.py
+	$(BIN)/python tools/build_native.py --check
 
 bench: setup
 	$(BIN)/python tools/bench/run.py
+	$(BIN)/python tools/bench/native.py
 
 soak: setup
 	$(BIN)/python -m pytest -q -m soak
