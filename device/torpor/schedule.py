@@ -20,7 +20,8 @@ class Schedule:
 
     `counter` is the frame counter's copy, carried here for radio.reporter. load_from takes it up only where
     `warm` was set: right after a timer's or pin's wake, from retained memory. Any other copy may be older
-    than the last frame and would repeat its counter; zeros make the counter go on from flash.
+    than the last frame and would repeat its counter; zeros make the counter go on from flash, and 255 as the
+    last byte (counters.OLD) tells it that flash must know.
     """
 
     STATE_BYTES = 17
@@ -81,6 +82,11 @@ class Schedule:
         self.pending = bool(flags & 1)
         self._retries = flags >> 1
         off += 12
+        old = 0
         for i in range(5):
-            self.counter[i] = buf[off + i] if self.warm else 0
+            v = buf[off + i]
+            old = 255 if v else old
+            self.counter[i] = v if self.warm else 0
+        if not self.warm:
+            self.counter[4] = old
         return off + 5

@@ -86,6 +86,13 @@ class TestFrame(unittest.TestCase):
                 frame.add(0x02, 1)
             self.assertRaises(NodeError, frame.add, 0x02, 1)
             self.assertLessEqual(len(frame.finish(1)), 31)
+        for key, twos, threes in ((None, 2, 5), (_KEY, 1, 3)):  # two bytes are left
+            frame = Frame(_MAC, key)
+            for object_id in [0x01] * twos + [0x02] * threes:
+                self.assertTrue(frame.add(object_id, 1))
+            self.assertRaises(NodeError, frame.add, 0x02, 1)  # needs three
+            self.assertTrue(frame.add(0x09, 1))
+            self.assertEqual(len(frame.finish(1)), 31)
 
 
 class TestSchedule(unittest.TestCase):
@@ -141,6 +148,18 @@ class TestSchedule(unittest.TestCase):
         self.assertEqual(schedule.uplinks, 0)
         self.assertTrue(schedule.pending)
 
+    def test_what_was_sent_ends_the_backing_off(self):
+        schedule = Schedule(0)
+        for wake in range(8):
+            if schedule.due(wake, wake == 0):
+                schedule.failed()
+        self.assertTrue(schedule.due(15, 1))
+        schedule.sent()
+        self.assertFalse(schedule.due(16, 0))
+        self.assertTrue(schedule.due(17, 1))
+        schedule.failed()
+        self.assertTrue(schedule.due(18, 0))  # the first retry, after one wake
+
     def test_state_outlives_restarts(self):
         plain, restarted = Schedule(86400), Schedule(86400)
         state = bytearray(Schedule.STATE_BYTES + 2)
@@ -170,7 +189,14 @@ class TestSchedule(unittest.TestCase):
         cold.load_from(state, 0)
         warm.load_from(state, 0)
         self.assertEqual(bytes(warm.counter), b"12345")
-        self.assertEqual(bytes(cold.counter), bytes(5))
+        self.assertEqual(bytes(cold.counter), b"\0\0\0\0\xff")  # flash must know
+        cold.save_into(state, 0)
+        colder = Schedule(1)
+        colder.load_from(state, 0)
+        self.assertEqual(bytes(colder.counter), b"\0\0\0\0\xff")
+        Schedule(1).save_into(state, 0)
+        colder.load_from(state, 0)
+        self.assertEqual(bytes(colder.counter), bytes(5))  # nothing was sent yet
 
     def test_due_allocates_nothing(self):
         try:
@@ -259,6 +285,17 @@ class TestReporter(unittest.TestCase):
         self.assertTrue(self.reporter().report(5, Ring(-512, 8310), -346, 1, 2600))
         self.assertEqual(self.objects(), b"0000013c0200fe0376200f0145ddff")  # -35
         self.assertEqual(self.schedule.uplinks, 1)
+
+    def test_values_are_rounded_to_the_nearest(self):
+        for prediction, tenths in (
+            (-346, b"ddff"),
+            (-344, b"deff"),
+            (344, b"2200"),
+            (346, b"2300"),
+            (345, b"2300"),
+        ):
+            self.reporter().report(5, Ring(), prediction, None, 0)
+            self.assertEqual(self.objects()[-6:], b"45" + tenths)
 
     def test_unknown_values_are_left_out(self):
         self.reporter().report(5, Ring(-32768, 8310), None, 0, 0)

@@ -7,7 +7,7 @@ except ImportError:
     import unittest_mini as unittest
 
 from torpor.errors import StoreError
-from torpor.store.counters import Counter
+from torpor.store.counters import OLD, Counter
 from torpor.store.slots import Slots
 
 
@@ -70,6 +70,20 @@ class TestCounter(unittest.TestCase):
         cold.load_from(bytearray(Counter.STATE_BYTES), 0)
         self.assertEqual(cold.next(), 64)
 
+    def test_a_used_counter_without_its_reservation_refuses(self):
+        memory = Memory()
+        used = b"\0\0\0\0" + bytes([OLD])
+        for _ in range(2):
+            counter = Counter(Slots(memory, 4))
+            counter.load_from(used, 0)
+            self.assertRaises(StoreError, counter.next)
+            self.assertRaises(StoreError, counter.next)
+        self.assertEqual(memory.writes, 0)
+        Counter(Slots(memory, 4)).next()
+        counter = Counter(Slots(memory, 4))
+        counter.load_from(used, 0)
+        self.assertEqual([counter.next(), counter.next()], [64, 65])
+
     def test_cut_at_every_byte_of_every_write_repeats_nothing(self):
         for block in (1, 3, 64):
             memory = Memory()
@@ -116,7 +130,7 @@ class TestCounter(unittest.TestCase):
 
     def test_silly_blocks(self):
         self.assertRaises(StoreError, Counter, None, 0)
-        self.assertRaises(StoreError, Counter, None, 256)
+        self.assertRaises(StoreError, Counter, None, 255)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ except ImportError:
     import unittest_mini as unittest
 
 from torpor.errors import StoreError
+from torpor.store import files
 from torpor.store.files import FileSlots
 from torpor.store.slots import Slots, newer
 
@@ -27,6 +28,7 @@ class Memory:
         self.data = bytearray(bytes([fill]) * size)
         self.budget = None
         self.fails = False
+        self.error = PowerCut()
 
     def read_into(self, buf):
         for i in range(len(buf)):
@@ -38,7 +40,7 @@ class Memory:
         for i in range(len(buf)):
             if self.budget is not None:
                 if not self.budget:
-                    raise PowerCut
+                    raise self.error
                 self.budget -= 1
             self.data[off + i] = buf[i]
 
@@ -158,6 +160,20 @@ class TestSlots(unittest.TestCase):
         self.assertTrue(Slots(memory, _N).load_into(found))
         self.assertEqual(found, state(3))
 
+    def test_writes_that_fail_half_way_spoil_one_slot_only(self):
+        memory = Memory(2 * (_N + 8))
+        slots = Slots(memory, _N)
+        slots.commit(state(1))
+        slots.commit(state(2))
+        memory.error = OSError(5)
+        for _ in range(3):
+            memory.budget = 12
+            self.assertRaises(StoreError, slots.commit, state(3))
+        memory.budget = None
+        found = bytearray(_N)
+        self.assertTrue(Slots(memory, _N).load_into(found))
+        self.assertEqual(found, state(2))
+
     def test_too_small_a_region_and_wrong_payloads_are_refused(self):
         self.assertRaises(StoreError, Slots, Memory(2 * (_N + 8) - 1), _N)
         self.assertRaises(StoreError, Slots(Memory(100), _N).commit, bytearray(_N + 1))
@@ -193,7 +209,7 @@ class TestFiles(unittest.TestCase):
             return
         import ramdisk
 
-        for make, blocks in ((ramdisk.lfs, 24), (ramdisk.fat, 50)):
+        for make, blocks in ((ramdisk.lfs, 64), (ramdisk.fat, 80)):
             disk = ramdisk.RamDisk(512, blocks)
             filesystem = make(disk, True)
             ramdisk.mount(filesystem)
@@ -254,6 +270,49 @@ class TestFiles(unittest.TestCase):
             self.assertRaises(StoreError, FileSlots(folder + "/new", _N).commit, state(2))
             self.assertTrue(FileSlots(folder + "/state", _N).load_into(found))
             self.assertEqual(found, state(1))
+
+        self.each(check)
+
+    def test_a_file_that_can_not_be_opened_is_not_made_anew(self):
+        def check(folder, lock, umount):
+            path = folder + "/state"
+            FileSlots(path, _N).commit(state(1))
+            FileSlots(path, _N).commit(state(2))
+            modes = []
+
+            def failing(name, mode):
+                if mode == "rb":
+                    return open(name, mode)
+                modes.append(mode)
+                raise OSError(5)
+
+            files.open = failing  # hides the builtin in that module
+            try:
+                self.assertRaises(StoreError, FileSlots(path, _N).commit, state(3))
+            finally:
+                del files.open
+            self.assertEqual(modes, ["r+b"])
+            found = bytearray(_N)
+            self.assertTrue(FileSlots(path, _N).load_into(found))
+            self.assertEqual(found, state(2))
+
+        self.each(check)
+
+    def test_apart_each_slot_has_a_folder(self):
+        def check(folder, lock, umount):
+            import os
+
+            found = bytearray(_N)
+            self.assertFalse(FileSlots(folder + "/state", _N, True).load_into(found))
+            for version in range(1, 6):
+                FileSlots(folder + "/state", _N, True).commit(state(version))
+                self.assertTrue(FileSlots(folder + "/state", _N, True).load_into(found))
+                self.assertEqual(found, state(version))
+            self.assertEqual(sorted(os.listdir(folder)), ["state.0", "state.0.gap", "state.1", "state.1.gap"])
+            os.remove(folder + "/state.1/slot")  # 5 is in slot 0
+            FileSlots(folder + "/state", _N, True).commit(state(6))
+            self.assertTrue(FileSlots(folder + "/state", _N, True).load_into(found))
+            self.assertEqual(found, state(6))
 
         self.each(check)
 

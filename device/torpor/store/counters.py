@@ -8,7 +8,9 @@
 An encrypted frame needs a counter that only rises: a value used twice breaks AES-CCM's secrecy, and
 receivers reject what falls behind (bthome-ble 3: all but values below 100). So flash always holds
 a *reservation*: a number above every value handed out. It is written once per `block` values; a cold start
-goes on from it and wastes at most `block` values.
+goes on from it and wastes at most `block` values. Where flash holds no reservation any more, though a copy
+shows that values were handed out, there is nothing to go on from: next() refuses for good, until the node
+gets a new key and its state files are removed.
 """
 
 import struct
@@ -16,6 +18,7 @@ import struct
 from ..errors import StoreError
 
 _LAST = 0xFFFFFFFF
+OLD = 255  # in place of the values left: this copy says that values were handed out, not which
 
 
 class Counter:
@@ -24,10 +27,11 @@ class Counter:
     STATE_BYTES = 5  # value u32, values left in the reservation u8
 
     def __init__(self, store, block=64):
-        if not 0 < block < 256:
-            raise StoreError(block, 255)
+        if not 0 < block < OLD:
+            raise StoreError(block, OLD - 1)
         self.value = 0  # the next one to hand out
         self.reserved = 0  # flash holds this or more; value == reserved: none left
+        self._used = False  # flash must hold a reservation
         self._store = store
         self._block = block
         self._buffer = bytearray(4)
@@ -44,6 +48,8 @@ class Counter:
         start = self.value
         if self._store.load_into(self._buffer):
             start = max(start, struct.unpack("<I", self._buffer)[0])
+        elif self._used:
+            raise StoreError(OLD)  # lost: any value could be one that was sent
         if start > _LAST - self._block:
             raise StoreError(start, _LAST)
         struct.pack_into("<I", self._buffer, 0, start + self._block)
@@ -57,8 +63,10 @@ class Counter:
     def load_from(self, buf, off):
         """Take up a copy made by save_into *since the last next()*; an older one would repeat values.
 
-        Retained memory after a timer's or pin's wake qualifies; a checkpoint in flash does not: pass zeros.
+        Retained memory after a timer's or pin's wake qualifies; a checkpoint in flash does not: pass zeros,
+        or, when it is the copy of a counter that was used, OLD as its last byte.
         """
         self.value, left = struct.unpack_from("<IB", buf, off)
-        self.reserved = self.value + left
+        self._used = left == OLD
+        self.reserved = self.value + (0 if left == OLD else left)
         return off + 5
