@@ -139,6 +139,17 @@ class DecisionTest(unittest.TestCase):
             self.assertFalse(d.active)
             self.assertEqual(d.update(10, T0), 1)
 
+    def test_a_flag_that_can_not_be_spoils_the_rest(self):
+        whole = Decision((1, 10, 5, 2, HOUR))
+        whole.update(0, T0)
+        buf = bytearray(whole.STATE_BYTES)
+        whole.save_into(buf, 0)
+        for flag, first in ((0, 0), (2, 1)):  # mean of 0 and 15, below 10; of 15 alone
+            buf[0] = flag
+            d = Decision((1, 10, 5, 2, HOUR))
+            d.load_from(buf, 0)
+            self.assertEqual(d.update(15, T0 + HOUR), first)
+
     def test_state_of_zeros_is_as_new(self):
         d = Decision((1, 10, 5, 5, HOUR))
         d.load_from(bytes(d.STATE_BYTES), 0)

@@ -50,6 +50,23 @@ class TestLedger(unittest.TestCase):
             self.assertEqual(ledger.microjoules(cause), spent[cause], CAUSES[cause])
         self.assertEqual(ledger.total_uj(), sum(spent))
 
+    def test_every_number_stays_below_31_bits(self):
+        """On a board a larger one is a heap object: no test on a 64-bit interpreter would see it else."""
+        seen = []
+
+        class Watched(Ledger):
+            def _add(self, cause, joules, microjoules):
+                seen.append(max(joules, microjoules + self._uj[cause]))
+                Ledger._add(self, cause, joules, microjoules)
+
+        ledger = Watched((999999, 1, 1000, 0, 1, 3100007, 2, 999999, 999))
+        for cause in range(7):
+            ledger.spend(cause, 30000)
+        ledger.sleep(200000)
+        self.assertTrue(1 << 24 < max(seen) < 1 << 30)
+        self.assertEqual(ledger.microjoules(BOOT), 30000 * 999999)
+        self.assertEqual(ledger.microjoules(SLEEP), 200000 * 999999999 // 1000)
+
     def test_a_year_two_ways(self):
         self.check_year(_ARGS, 1, 4, 9000)
 

@@ -11,8 +11,8 @@ import struct
 import sys
 from array import array
 
-from torpor.errors import LinkError, SensorError
-from torpor.hal import COLD, RESET, TIMER
+from torpor.errors import LinkError, NodeError, SensorError, StoreError
+from torpor.hal import COLD, PIN, RESET, TIMER
 from torpor.node import DECISION, ENERGY, FIELDS, MODEL, NODE, REPORT, SOURCE, TRIGGERS, Node
 
 COSTS = (1000, 200, 10, 50, 300, 40000, 2000, 30, 500)
@@ -224,6 +224,267 @@ class TestStep(unittest.TestCase):
         self.run_hours(node, chip, 3)
         self.assertEqual(chip.sent, [])
         self.assertTrue(node.faults > 0)
+
+
+class Trigger:
+    """Fires or not, and counts what it is asked and told."""
+
+    STATE_BYTES = 0
+
+    def __init__(self, fires):
+        self.fires = fires
+        self.asked = self.told = 0
+
+    def fired(self, ring):
+        self.asked += 1
+        return self.fires
+
+    def reported(self, ring):
+        self.told += 1
+
+    def save_into(self, buf, off):
+        return off
+
+
+class Broken:
+    """Flash in which no state can be kept."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def commit(self, payload):
+        raise self.error
+
+
+LEVEL = [("level", (0, -1, 500, 100))]
+
+
+class TestParts(unittest.TestCase):
+    """What each line of a step is there for."""
+
+    def setUp(self):
+        self.folder = fresh_folder()
+
+    def node(self, rows, changes=(), **options):
+        r = records(**options)
+        r.update(changes)
+        self.chip = Chip(rows, self.folder)
+        return Node(r, LAYOUT, self.chip)
+
+    def run_hours(self, node, hours):
+        for _ in range(hours):
+            self.chip.sleep(node.step())
+
+    def test_no_old_reading_is_sent_for_a_sensor_that_failed(self):
+        node = self.node([1500, None, 1400], {REPORT: [("virtual", (HOUR, 0))]})
+        self.run_hours(node, 3)
+        self.assertEqual([len(p) for _, p in self.chip.sent], [15, 12, 15])  # the temperature takes 3
+        self.assertEqual(self.chip.sent[1][1][8:], b"\x00\x01\x18\x00")
+
+    def test_each_trigger_is_asked_also_after_one_fired(self):
+        node = self.node([1500])
+        node._triggers = triggers = (Trigger(True), Trigger(False), Trigger(True))
+        self.assertTrue(node.sense())
+        self.assertEqual([t.asked for t in triggers], [1, 1, 1])
+        node._triggers = (Trigger(False),)
+        self.assertFalse(node.sense())
+
+    def test_triggers_are_told_of_a_report_that_left_and_of_no_other(self):
+        node = self.node([1500])
+        node._triggers = triggers = (Trigger(False), Trigger(False))
+        self.chip.radio_down = True
+        self.run_hours(node, 1)
+        self.assertEqual([t.told for t in triggers], [0, 0])
+        self.chip.radio_down = False
+        self.run_hours(node, 1)
+        self.assertEqual([t.told for t in triggers], [1, 1])
+        self.run_hours(node, 1)  # nothing is due
+        self.assertEqual([t.told for t in triggers], [1, 1])
+
+    def test_change_is_counted_from_the_last_report(self):
+        node = self.node([1500, 1150, 1150, 1150], {TRIGGERS: [("change", (0, -1, 300))]})
+        fired = []
+        for hour in range(4):
+            fired.append(node.sense())
+            if hour == 1:
+                node._report(self.chip.t, node.ring)
+            self.chip.sleep(HOUR)
+        self.assertEqual(fired, [False, True, False, False])
+
+    def test_quiet_wakes_weigh_in_the_next_score(self):
+        for restart in (False, True):
+            changes = {TRIGGERS: LEVEL}
+            node = self.node([1500] * 3 + [-150] * 2, changes, average=4)
+            for expected in (0, 0, 0, 0, 1):  # mean of 100, 100, 100, -150, and of 100, 100, -150, -150
+                self.run_hours(node, 1)
+                self.assertEqual(node.alarm(), expected, self.chip.t)
+                if restart:
+                    r = records(average=4)
+                    r.update(changes)
+                    node = Node(r, LAYOUT, self.chip)
+
+    def test_an_alarm_ends_in_a_quiet_wake(self):
+        node = self.node([1500, -100, 1500, 1500], {TRIGGERS: LEVEL})
+        self.run_hours(node, 4)
+        bits = [((t - self.chip.t0) // HOUR, b) for t, b in alarm_bits(self.chip)]
+        self.assertEqual(bits, [(0, 0), (1, 1), (2, 0)])
+
+    def test_nothing_of_another_configuration_is_kept(self):
+        node = self.node([-100], triggers=False)
+        self.run_hours(node, 1)
+        self.assertEqual(node.alarm(), 1)
+        again = Node(records(triggers=False), LAYOUT + 1, self.chip)
+        self.assertEqual((again.restored, again.alarm()), (False, 0))
+        self.assertEqual(bytes(again.payload), bytes(len(again.payload)))
+
+    def test_flash_that_takes_nothing_is_a_fault_and_no_more(self):
+        for error in (OSError(28), StoreError(0)):
+            node = self.node([1500], checkpoint_every=2)
+            node._flash = Broken(error)
+            self.run_hours(node, 6)
+            self.assertEqual((node.wakes, node.faults), (6, 3))
+            again = Node(records(checkpoint_every=2), LAYOUT, self.chip)
+            # What a checkpoint's own failure adds is kept with the next wake's state.
+            self.assertEqual((again.restored, again.wakes, again.faults), (True, 6, 2))
+
+    def test_battery_divider(self):
+        for extra in ((), (34, 2, 1)):
+            self.node([1500], {NODE: [("simulated", records()[NODE][0][1] + extra)]})
+            self.assertEqual(self.chip.battery, extra)
+
+    def encrypted(self):
+        with open(self.folder + "/key.bin", "wb") as key:
+            key.write(bytes(16))
+        changes = {REPORT: [("virtual", (HOUR, 1))]}
+        node = self.node([1500], changes)
+        self.run_hours(node, 3)
+        r = records()
+        r.update(changes)
+        return r
+
+    def counters(self):
+        return [struct.unpack("<I", p[-8:-4])[0] for _, p in self.chip.sent]
+
+    def test_the_counter_in_retained_memory_is_believed_after_timer_and_pin_only(self):
+        for reason, following in ((TIMER, 3), (PIN, 3), (RESET, 64), (COLD, 64)):
+            self.folder = fresh_folder()
+            r = self.encrypted()
+            self.chip.reason = reason
+            self.run_hours(Node(r, LAYOUT, self.chip), 1)
+            self.assertEqual(self.counters(), [0, 1, 2, following])
+
+    def test_a_counter_that_flash_forgot_does_not_start_again(self):
+        r = self.encrypted()
+        for name in ("count.0", "count.1"):
+            try:
+                os.remove(self.folder + "/" + name)
+            except OSError:
+                pass  # one reservation, one file
+        for restart in range(3):
+            self.chip.reason = RESET if restart else COLD
+            node = Node(r, LAYOUT, self.chip)
+            self.run_hours(node, 2)
+        self.assertEqual(self.counters(), [0, 1, 2])
+        self.assertTrue(node.schedule.pending)
+        self.assertTrue(node.schedule.failures > 1)
+
+    def test_a_report_survives_what_its_parts_raise(self):
+        for error in (NodeError(1), OSError(5), ImportError("link"), MemoryError()):
+            node = self.node([1500])
+            self.run_hours(node, 1)
+            failing = Failing(error)
+            node._reporter._prediction = failing
+            node.schedule.pending = True
+            faults, failures = node.faults, node.schedule.failures
+            self.run_hours(node, 1)
+            self.assertEqual(failing.calls, 1)
+            self.assertEqual((node.faults - faults, node.schedule.failures - failures), (1, 1))
+            self.assertTrue(node.schedule.pending)
+            self.assertEqual(node.wakes, 2)
+            self.folder = fresh_folder()
+
+    def test_a_link_the_firmware_lacks(self):
+        node = self.node([1500], {REPORT: [("pigeon", (HOUR, 0))]})
+        self.run_hours(node, 2)
+        self.assertEqual((node.wakes, node.faults, node.schedule.failures), (2, 2, 2))
+
+
+class Failing:
+    def __init__(self, error):
+        self.error = error
+        self.calls = 0
+
+    def __call__(self, *args):
+        self.calls += 1
+        raise self.error
+
+
+class Features:
+    needs = 3
+
+    def fill(self, ring, now_s, out, zero_point):
+        out[0] = ring.at(2, 0) - ring.at(0, 0) + zero_point
+
+
+class Model:
+    input = array("b", [0])
+    output = array("b", [0])
+    input_zero_point = 1
+    output_zero_point = 2
+
+    def run(self):
+        self.output[0] = self.input[0] + 1
+
+
+class TestThinker(unittest.TestCase):
+    """A model of one line in place of the compiled one: score = base + add + (oldest - newest) / 2."""
+
+    def thinker(self, predicts=1):
+        r = records(triggers=False)
+        r[MODEL] = [("model.tpm", (0, 32768, 7, 0))]
+        r[FIELDS] = [("", (0x02, 0, 0, 1, 1)), ("", (0x45, predicts, 0, 1, 10))]
+        self.chip = Chip([1000, 990, 980, 970], fresh_folder())
+        self.node = Node(r, LAYOUT, self.chip, self.chip.flash_dir + "/")
+        return self.node.thinker()
+
+    def test_no_score_before_the_ring_holds_what_the_features_need(self):
+        thinker = self.thinker()
+        thinker._features, thinker._model = Features(), Model()
+        scores = []
+        for _ in range(4):
+            self.chip.sleep(self.node.step())
+            scores.append(self.node.score)
+        self.assertEqual(scores, [None, None, 980 + 7 + 10, 970 + 7 + 10])
+        self.assertEqual((self.node.inferences, self.node.faults), (2, 0))
+        self.assertFalse(thinker.failed)
+
+    def test_what_a_model_raises_is_counted_and_survived(self):
+        for error in (NodeError(1), OSError(2), MemoryError()):
+            thinker = self.thinker()
+            thinker._load = Failing(error)
+            self.node.sense()
+            self.assertIsNone(thinker.score(self.chip.t))
+            self.assertTrue(thinker.failed)
+            self.assertEqual(self.node.faults, 1)
+            thinker._features, thinker._model = Features(), Model()
+            self.assertIsNone(thinker.score(self.chip.t))  # too few rows, and no failure
+            self.assertFalse(thinker.failed)
+            self.assertEqual(self.node.faults, 1)
+
+    def test_the_prediction_before_the_ring_is_full_and_of_a_model_that_fails(self):
+        from torpor.report import Report
+
+        thinker = self.thinker()
+        report = Report(self.node)
+        self.node.sense()
+        thinker._features, thinker._model = Features(), Model()
+        self.assertEqual(report._prediction(self.chip.t, self.node.ring), 1000)  # that nothing changes
+        thinker._model = None
+        thinker._load = Failing(MemoryError())
+        self.assertIsNone(report._prediction(self.chip.t, self.node.ring))  # not measured, not claimed
+        self.thinker(predicts=2)
+        self.node.sense()
+        self.assertIsNone(Report(self.node)._prediction(self.chip.t, self.node.ring))  # in no field
 
 
 class TestRestart(unittest.TestCase):
