@@ -46,17 +46,21 @@ class CircuitPython(_Chip):
     def __init__(self, espressif: bool = False, usb: bool = False, memory_bytes: int = 256) -> None:
         super().__init__()
         self.espressif = espressif
-        self.usb = usb  # a computer is attached, and has the drive
+        self.usb = usb  # a computer is attached
+        self.mounted = usb  # and has the drive: some time later
         self.memory = SleepMemory(memory_bytes)
         self.wake_alarm: Any = None
         self.reset_reason = self.POWER_ON
         self.remounts: list[tuple[str, bool]] = []
         self.pull_ups = True
+        self.i2c_error: Exception | None = None
         self.slept: list[tuple[str, list[Any]]] = []
         self.in_use: set[Any] = set()
         self.bluetooth = True
         self.radio_on = False
-        self.monotonic_s = 12.5
+        self.monotonic_s = 12.5  # nRF: goes on across resets
+        self.real_s = 0.0  # that went by, whatever the chip's clock says
+        self.awake_s = 0.0  # of it, since this boot
         names = (
             [f"GPIO{n}" for n in range(49)] if espressif else [f"P{n >> 5}_{n & 31:02d}" for n in range(48)]
         )
@@ -66,21 +70,44 @@ class CircuitPython(_Chip):
         """Boot after deep sleep; the first with a computer attached was only played, so no reset shows."""
         self.wake_alarm = TimeAlarm(monotonic_time=0.0) if by == "timer" else PinAlarm("P0_11", True)
         if self.usb:
-            self.usb = False
+            self.usb = self.mounted = False
         else:
             self.reset_reason = self.DEEP_SLEEP_ALARM
         return self.boot()
+
+    def stay_awake(self, seconds: float) -> None:
+        for clock in ("unix_s", "monotonic_s", "real_s", "awake_s"):
+            setattr(self, clock, getattr(self, clock) + seconds)
+
+    def sleep_through(self, by: str = "timer", seconds: float | None = None) -> Any:
+        """Let the deep sleep last as its alarm says, or so long till a pin or a reset ends it; boot takes a
+        second. An nRF's clocks lose the time awake (tick_uninit clears the counter) and count the sleep at
+        32 Hz, booked as 1/1024 s (tick_set_prescaler, reset_cpu); an ESP32's know the time."""
+        if seconds is None:
+            seconds = self.slept[-1][1][0].monotonic_time - self.monotonic_s
+        self.real_s += seconds
+        booked = seconds if self.espressif else seconds / 1024 - self.awake_s
+        self.unix_s += booked
+        self.monotonic_s = 0.0 if self.espressif else self.monotonic_s + booked
+        self.awake_s = 0.0
+        self.stay_awake(1.0)
+        return self.reset(self.RESET_PIN) if by == "reset" else self.wake(by)
+
+    def wait(self, seconds: float) -> None:
+        super().wait(seconds)
+        self.stay_awake(seconds)
 
     def reset(self, reason: Any) -> Any:
         """Boot after power-on or brown-out (sleep memory cleared) or another reset (kept)."""
         if reason in (self.POWER_ON, self.BROWNOUT):
             self.memory = SleepMemory(len(self.memory))
+            self.unix_s = 946684800.0
         self.reset_reason, self.wake_alarm = reason, None
         return self.boot()
 
     def time(self) -> SimpleNamespace:
         return SimpleNamespace(
-            time=lambda: self.unix_s,
+            time=lambda: int(self.unix_s),
             monotonic=lambda: self.monotonic_s,
             monotonic_ns=lambda: int(self.monotonic_s * 1e9),
             sleep=self.wait,
@@ -89,7 +116,7 @@ class CircuitPython(_Chip):
     def modules(self) -> dict[str, ModuleType]:
         self.in_use = set()
         self.radio_on = False
-        names = ("alarm", "microcontroller", "busio", "analogio", "storage", "_bleio")
+        names = ("alarm", "microcontroller", "busio", "analogio", "storage", "supervisor", "_bleio")
         made: dict[str, Any] = {name: ModuleType(name) for name in names}
         a = made["alarm"]
         a.sleep_memory, a.wake_alarm = self.memory, self.wake_alarm
@@ -103,6 +130,7 @@ class CircuitPython(_Chip):
         made["busio"].I2C = self._bus()
         made["analogio"].AnalogIn = self._analog()
         made["storage"].remount = self._remount
+        made["supervisor"].runtime = SimpleNamespace(usb_connected=self.usb)
         made["_bleio"].BluetoothError = BluetoothError
         made["_bleio"].adapter = Adapter(self) if self.bluetooth else None
         return made
@@ -117,7 +145,7 @@ class CircuitPython(_Chip):
         raise DeepSleep
 
     def _remount(self, path: str, readonly: bool = False) -> None:
-        if self.usb:
+        if self.mounted:
             raise RuntimeError("Cannot remount path when visible via USB.")
         self.remounts.append((path, readonly))
 
@@ -128,6 +156,8 @@ class CircuitPython(_Chip):
             def __init__(self, scl: str, sda: str, *, frequency: int = 100000) -> None:
                 if not chip.pull_ups:
                     raise RuntimeError("No pull up found on SDA or SCL; check your wiring")
+                if chip.i2c_error:
+                    raise chip.i2c_error
                 chip.claim(scl)
                 chip.claim(sda)
                 self.wired, self.locked = (scl, sda, frequency), False
@@ -180,6 +210,9 @@ class Adapter:
 
     @enabled.setter
     def enabled(self, on: bool) -> None:
+        if self.chip.radio_broken if on else self.chip.radio_stuck:
+            self.chip.radio_on = True  # half way
+            raise RuntimeError("Update failed") if self.chip.espressif else BluetoothError("NRF_ERROR_NO_MEM")
         self.chip.radio_on = on
 
     @property
@@ -189,7 +222,7 @@ class Adapter:
         return SimpleNamespace(address_bytes=b"\x06\x05\x04\x03\x02\xc1")  # least significant first
 
     def start_advertising(self, data: Any, *, connectable: bool = True, interval: float = 0.1) -> None:
-        if not self.chip.radio_on or self.chip.radio_broken:
+        if not self.chip.radio_on:
             raise BluetoothError("Adapter not enabled")
         if self.advertising or not 0.02 <= interval <= 10.24:
             raise BluetoothError("Already advertising.")

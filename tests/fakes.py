@@ -30,6 +30,7 @@ _NAMES = (
     "busio",
     "analogio",
     "storage",
+    "supervisor",
     "_bleio",
 )
 
@@ -65,12 +66,13 @@ class _Chip:
     EPOCH_S = 0  # what time.time() counts from, in Unix seconds
 
     def __init__(self) -> None:
-        self.unix_s = 946684800  # 2000-01-01: a clock that was never set
+        self.unix_s: float = 946684800  # 2000-01-01: a clock that was never set
         self.sensors: list[Registers] = []
         self.millivolts: dict[int, int] = {}
         self.on_air: list[dict[str, Any]] = []
         self.slept_ms: list[int] = []  # waits of the program, not sleeps of the chip
-        self.radio_broken = False
+        self.radio_broken = False  # can't be switched on
+        self.radio_stuck = False  # ... off
 
     def modules(self) -> dict[str, ModuleType]:
         raise NotImplementedError
@@ -111,6 +113,7 @@ class Esp32(_Chip):
         self.memory_max = 2048
         self.armed: dict[str, tuple[list[int], bool]] = {}
         self.radio_on = False
+        self.i2c_error = 0  # what the driver's installation fails with
         self.sleeps: list[tuple[str, int | None, dict[str, tuple[list[int], bool]]]] = []
 
     def wake(self, by: str) -> Any:
@@ -174,6 +177,8 @@ class Esp32(_Chip):
             ATTN_11DB = 3
 
             def __init__(self, pin: Pin, *, atten: int = 0) -> None:
+                if pin.number not in (*range(32, 40), 0, 2, 4, *range(12, 16), *range(25, 28)):
+                    raise ValueError("invalid pin")
                 self.pin, self.atten = pin, atten
 
             def read_uv(self) -> int:
@@ -182,6 +187,10 @@ class Esp32(_Chip):
 
         class I2C:
             def __init__(self, bus: int, *, scl: Pin, sda: Pin, freq: int) -> None:
+                if bus not in (0, 1):
+                    raise ValueError(f"I2C({bus}) doesn't exist")
+                if chip.i2c_error:
+                    raise OSError(chip.i2c_error)
                 self.wired = (bus, scl.number, sda.number, freq)
 
             def readfrom_mem_into(self, address: int, register: int, buf: bytearray) -> None:
@@ -234,6 +243,8 @@ class Ble:
     def active(self, on: bool) -> None:
         if on and self.chip.radio_broken:
             raise OSError(12)
+        if not on and self.chip.radio_stuck:
+            raise OSError(5)
         self.chip.radio_on = on
 
     def config(self, name: str) -> tuple[int, bytes]:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The BLE link: sizes, defaults, and what a failing radio becomes; then once through each HAL."""
+"""The BLE link: sizes, defaults, and what a failing radio becomes; then once through each HAL, and the MAC
+addresses that a computer's receiver needs."""
 
+import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,6 +13,7 @@ from fake_circuitpython import CircuitPython
 from fakes import Esp32, remove
 from torpor.errors import LinkError
 from torpor.radio import ble
+from torpor_host.collect.ble import SERVICE_UUID, BleReceiver
 
 
 class Radio:
@@ -56,3 +61,39 @@ def test_on_chips(chip: Esp32 | CircuitPython) -> None:
     chip.radio_broken = True
     with pytest.raises(LinkError):
         link.send(b"")
+
+
+class Scanner:
+    """bleak.BleakScanner as of 3.1: two keyword arguments of it, and that it is a context manager."""
+
+    asked: dict[str, Any]
+
+    def __init__(self, detection_callback: Any, *, cb: dict[str, bool] | None = None) -> None:
+        type(self).asked = {} if cb is None else {"cb": cb}
+
+    async def __aenter__(self) -> "Scanner":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("platform", "asked"), [("linux", {}), ("darwin", {"cb": {"use_bdaddr": True}})])
+def test_mac_addresses_on_a_mac(
+    platform: str, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    receiver = BleReceiver(Scanner)
+    heard = SimpleNamespace(service_data={SERVICE_UUID: b"\x40\x02\x00\x00"}, rssi=-60)
+    try:
+        receiver.on_advertisement(SimpleNamespace(address="c1:02:03:04:05:06"), heard)
+        assert caplog.messages == []
+        for _ in range(2):
+            receiver.on_advertisement(SimpleNamespace(address="5B2DAF4E-8A1C-4C4E-9F0B-0123456789AB"), heard)
+        (line,) = caplog.messages  # once a sender
+        assert "encrypted" in line
+        frames = receiver.read(0, b"", 10).frames
+    finally:
+        receiver.close()
+    assert Scanner.asked == asked
+    assert [frame.mac[:8] for frame in frames] == ["C1:02:03", "5B2DAF4E", "5B2DAF4E"]

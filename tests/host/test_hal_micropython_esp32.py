@@ -207,3 +207,20 @@ def test_radio_that_fails() -> None:
     with pytest.raises(LinkError):
         _ = hal.mac
     asleep(hal, 60)
+
+
+def test_radio_that_can_not_be_switched_off() -> None:
+    chip = Esp32()
+    hal = chip.boot()
+    assert hal.mac
+    chip.radio_stuck = True
+    with pytest.raises(AssertionError, match="radio was left on"):  # it got as far as machine.deepsleep()
+        hal.sleep(60)
+
+
+def test_bus_and_converter_it_has_not() -> None:
+    hal = Esp32().boot()
+    with pytest.raises(SensorError):
+        hal.i2c((2, 21, 22, 400000))
+    with pytest.raises(SensorError):
+        hal.adc(21)

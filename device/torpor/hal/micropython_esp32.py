@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """ESP32 family under MicroPython >= 1.24. Facts: its ports/esp32 (modmachine.c, machine_rtc.c, modesp32.c).
 
-The clock runs on in deep sleep but starts at 2000-01-01 after power-on: set it once, `mpremote rtc --set`.
+The clock runs on in deep sleep but starts at 2000-01-01 after power-on. `torpor deploy` over serial sets it,
+to UTC (`mpremote rtc --set` would send local time); never set, only the hour of day is wrong.
 Not run on a chip by this project's tests: they use stand-ins for `machine`, `esp32` and `bluetooth`.
 """
 
@@ -11,7 +12,7 @@ import esp32
 import machine
 from machine import ADC, I2C, RTC, Pin
 
-from ..errors import ConfigError, LinkError
+from ..errors import ConfigError, LinkError, SensorError
 from . import COLD, PIN, RESET, TIMER
 
 _RETAINED_BYTES = 2048  # MICROPY_HW_RTC_USER_MEM_MAX as shipped
@@ -41,7 +42,10 @@ class _Retained:
 
 class _Adc:
     def __init__(self, pin):
-        self._adc = ADC(Pin(pin), atten=ADC.ATTN_11DB)  # the widest range, to about 3.1 V
+        try:
+            self._adc = ADC(Pin(pin), atten=ADC.ATTN_11DB)  # the widest range, to about 3.1 V
+        except (OSError, ValueError) as e:
+            raise SensorError("adc", e.args[0])
 
     def read_mv(self):
         return self._adc.read_uv() // 1000  # read_uv() applies the factory's calibration
@@ -109,10 +113,14 @@ class Hal:
         return self._mac
 
     def i2c(self, args):
-        """args: (bus, sda, scl, freq_hz, ...)."""
-        return I2C(args[0], scl=Pin(args[2]), sda=Pin(args[1]), freq=args[3])
+        """args: (bus, sda, scl, freq_hz, ...). Raises SensorError for a bus or pins it has not."""
+        try:
+            return I2C(args[0], scl=Pin(args[2]), sda=Pin(args[1]), freq=args[3])
+        except (OSError, ValueError) as e:
+            raise SensorError("i2c", e.args[0])
 
     def adc(self, pin):
+        """Raises SensorError for a pin without a converter."""
         return _Adc(pin)
 
     def advertise(self, payload, interval_ms, events):
@@ -139,8 +147,11 @@ class Hal:
 
     def _silence(self):
         if self._ble:
-            self._ble.active(False)  # left on it draws milliamperes through deep sleep (micropython#6396)
-            self._ble = None
+            ble, self._ble = self._ble, None
+            try:
+                ble.active(False)  # left on it draws milliamperes through deep sleep (micropython#6396)
+            except OSError:  # no reason to stay awake
+                pass
 
 
 def _wait_for(pins):

@@ -2,7 +2,10 @@
 """Frames from the air, by this computer's Bluetooth adapter (needs `pip install bleak`)."""
 
 import asyncio
+import logging
 import queue
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +17,8 @@ from .air import AirFrame, Batch
 
 SERVICE_UUID = "0000fcd2-0000-1000-8000-00805f9b34fb"
 _START_S = 15.0
+_MAC = re.compile("[0-9A-F]{2}(:[0-9A-F]{2}){5}")
+_LOG = logging.getLogger(__name__)
 
 
 def _bleak_scanner() -> Callable[..., Any]:
@@ -36,6 +41,7 @@ class BleReceiver:
         self._stop = asyncio.Event()
         self._started = threading.Event()
         self._error: Exception | None = None
+        self._nameless: set[str] = set()  # senders whose MAC address is not known
         self._thread = threading.Thread(target=self._run, name="ble", daemon=True)
         self._thread.start()
         self._started.wait(_START_S)
@@ -49,6 +55,13 @@ class BleReceiver:
         now = time.time()
         structure = bytes((3 + len(data), bthome.SERVICE_DATA)) + bthome.UUID + bytes(data)
         mac = str(device.address).upper()
+        if not _MAC.fullmatch(mac) and mac not in self._nameless:
+            self._nameless.add(mac)
+            _LOG.warning(
+                "%s is this computer's name for a node, not its MAC address: encrypted frames can't be "
+                "decrypted without it; receive on Linux, or by a receiver that knows addresses",
+                mac,
+            )
         self._heard.put(AirFrame(int(now), int(now % 1 * 1000), int(advertisement.rssi), mac, structure))
 
     def read(self, offset: int, identity: bytes, most: int) -> Batch:
@@ -73,7 +86,12 @@ class BleReceiver:
             self._started.set()
 
     async def _scan(self) -> None:
-        async with self._scanner(detection_callback=self.on_advertisement):
+        options: dict[str, Any] = {}
+        if sys.platform == "darwin":
+            # CoreBluetooth hides addresses behind UUIDs, but BTHome's nonce begins with the MAC address.
+            # bleak gets it by an undocumented call and leaves out senders for which that fails.
+            options["cb"] = {"use_bdaddr": True}
+        async with self._scanner(detection_callback=self.on_advertisement, **options):
             self._started.set()
             await self._stop.wait()
 
