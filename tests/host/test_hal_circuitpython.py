@@ -3,7 +3,6 @@
 
 from array import array
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -95,51 +94,6 @@ def test_clock() -> None:
     chip.unix_s = 1795392000
     assert hal.now_s() == 1795392000
     assert hal.ticks_ms() == 12500
-
-
-def asleep(hal: Any, seconds: int) -> None:
-    with pytest.raises(DeepSleep):
-        hal.sleep(seconds)
-
-
-@pytest.mark.parametrize("espressif", [False, True])
-@pytest.mark.parametrize("start_s", [946684800, 1795392000])  # never set, and 2026-11-23
-def test_clock_in_deep_sleep(espressif: bool, start_s: int) -> None:
-    chip = CircuitPython(espressif)
-    hal = chip.boot()
-    chip.unix_s = start_s  # `torpor deploy` sets it while the node runs
-    for _ in range(100):
-        chip.stay_awake(3)
-        asleep(hal, 3600 - hal.now_s() % 3600)
-        hal = chip.sleep_through()
-        assert abs(hal.now_s() - start_s - chip.real_s) <= 2
-    if not espressif:
-        assert chip.unix_s < start_s + 3600  # what the port itself believes, after four days
-
-
-def test_clock_of_nrf_when_a_sleep_ends_early() -> None:
-    chip = CircuitPython()
-    hal = chip.boot()
-    for by in ("pin", "reset", "pin"):
-        before = hal.now_s()
-        asleep(hal, 7200)
-        real = chip.real_s
-        hal = chip.sleep_through(by, 100)
-        after = hal.now_s()
-        assert before <= after <= before + chip.real_s - real  # not the 7200 s that were planned
-    chip.stay_awake(50)
-    assert hal.now_s() == after + 50
-    assert chip.reset(chip.WATCHDOG).now_s() == after + 50  # crashed while awake
-    asleep(hal, 90 * 86400)  # more minutes than 16 bits hold
-    later = chip.sleep_through("pin", 5).now_s()
-    assert after <= later <= after + 90 * 86400 + 60
-    assert chip.reset(chip.POWER_ON).now_s() == 946684800
-
-
-def test_clock_with_what_another_program_left() -> None:
-    chip = CircuitPython()
-    chip.memory[248:256] = b"\xff" * 8
-    assert chip.wake("timer").now_s() == 946684800
 
 
 def test_sensor_that_comes_back_while_ram_is_kept() -> None:
