@@ -8,17 +8,19 @@ node_bin = spec.encode(compiled.report)
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import boards
 from .configuration import costs, reporting, schema, sensing, thinking, toml_text
 from .configuration.channels import CHANNELS, PLAIN, Channel
-from .configuration.context import Context
+from .configuration.context import Context, boards_like
 from .configuration.modules import closure
 from .configuration.problems import Problems, T, nearest
 from .configuration.spec import MODEL_FILE, Feature, NodeSpec, Output, Part
 from .configuration.toml_text import Document
 from .errors import ConfigError
+from .files import is_file
 from .paths import device_dir
 
 __all__ = ["FILE", "MODEL_FILE", "NodeSpec", "load"]
@@ -38,7 +40,7 @@ def load(folder: Path, on: str | None = None) -> NodeSpec:
     every problem found, UsageError for a board that is not known.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not is_file(path):
         what = f"{folder}: no {FILE} here" if folder.is_dir() else f"{folder}: no such folder"
         raise ConfigError([f"{what}; give a node's folder, or make one with `torpor new NAME --board BOARD`"])
     if on is not None and on != VIRTUAL:
@@ -86,7 +88,7 @@ class _Loader:
         self.document = document
         self.data = document.data
         self.on = on
-        # A table that is wrong has been noted; what it says can't be checked against the others.
+        # What is wrong in a table has been noted; the rest of it is checked against the others.
         self.node = self._section("node", schema.NodeTable)
         self.sensor = self._section("sensor", schema.SensorTable)
         self.report = self._section("report", schema.ReportTable)
@@ -94,7 +96,7 @@ class _Loader:
 
     def _section(self, name: str, model: type[T]) -> T | None:
         if name in self.data:
-            return self.context.problems.table(model, self.data[name], (name,))
+            return self.context.problems.partial(model, self.data[name], (name,))
         if name in _REQUIRED:
             keys = [k for k, f in model.model_fields.items() if f.is_required()] or list(model.model_fields)[
                 :1
@@ -109,7 +111,11 @@ class _Loader:
                 context.add((name,), "unknown section", nearest(name, list(schema.SECTIONS)))
         if self.node:
             other = self.on if self.on not in (None, VIRTUAL) else None
-            context.board = sensing.load_board(context, other or self.node.board, ("node", "board"))
+            board = other or self.node.board
+            if board is None:
+                context.maybe = boards_like(None)
+            else:
+                context.board = sensing.load_board(context, board, ("node", "board"))
         runtime = sensing.choose_runtime(context, self.node, replaced=self.on) if self.node else None
         wake_every_s = utc_offset_s = 0
         if self.node:
@@ -128,7 +134,7 @@ class _Loader:
         decided = self._decide(thought)
         reporting.state(context, runtime, rows, triggers, decided.part, ("node", "board"))
         battery = reporting.battery(context, self.energy) if self.energy else None
-        sent = self.report.fields if self.report else []
+        sent = (self.report.fields if self.report else None) or []
         if self.energy and battery:
             reporting.supply(context, self.energy, battery)
         battery_pin = reporting.battery_pin(context, self.energy, sent) if self.energy else ()
@@ -227,9 +233,9 @@ class _Loader:
         model = self._section("model", schema.ModelTable)
         if model is None:
             return nothing
-        nothing.model_path = context.folder / model.file
+        nothing.model_path = context.folder / (model.file or MODEL_FILE)
         nothing.kernels = model.kernels
-        if not nothing.model_path.is_file():
+        if model.file is not None and not is_file(nothing.model_path):
             context.add(
                 ("model", "file"),
                 f"{nothing.model_path} is not there",
@@ -240,9 +246,9 @@ class _Loader:
             context.add(
                 ("model", "kernels"), what, 'write kernels = "auto", or choose runtime = "circuitpython"'
             )
-        made = thinking.model_output(context, model.output)
-        if made:
-            nothing.output, nothing.score = made
+        if model.output is not None:
+            made, nothing.score = thinking.model_output(context, model.output)
+            nothing.output = made or nothing.output
         return nothing
 
     def _decide(self, thought: _Thought) -> _Decided:
@@ -250,8 +256,10 @@ class _Loader:
         context = self.context
         table = self._section("decision", schema.DecisionTable)
         if table is None:
-            return _Decided(channel=context.channels[0] if context.channels else "")
+            alarm = "generic" if "decision" in self.data else None
+            return _Decided(channel=context.channels[0] if context.channels else "", alarm=alarm)
         score = thought.score
+        meant = [score] if score else [PLAIN, *(CHANNELS[n] for n in context.channels)]
         if "model" in self.data:
             if table.channel is not None:
                 fix = "remove it: with a model the score is what [model] output says"
@@ -261,20 +269,19 @@ class _Loader:
             if not channel:
                 near = next((n for n in context.channels if CHANNELS[n] is score), "")
                 channel = near or (context.channels[0] if context.channels else "")
-        elif table.channel is None:
+        elif table.channel is None and not table.wrong("channel"):
             which = ", ".join(context.channels) or "a channel of the sensor"
             context.add(
                 ("decision", "channel"),
                 "without a model the decision needs a channel",
                 f"add channel = one of: {which}",
             )
-            return _Decided(name=table.name)
+            channel = ""
         else:
-            channel = table.channel
-            score = context.channel(channel, ("decision", "channel"))
-        if score is None:
-            return _Decided(name=table.name, channel=channel, alarm="generic")
-        made = thinking.decision(context, table, score)
+            names = context.channel(table.channel, ("decision", "channel"))
+            meant = [CHANNELS[n] for n in names]
+            channel, score = names[0], meant[0]
+        made = context.problems.common([partial(thinking.decision, context, table, c) for c in meant])
         below = made[3] if made else table.on_below is not None
         scored = next((n for n, c in CHANNELS.items() if c is score), "")
         alarm = thinking.alarm_object(context, table, scored, below)
@@ -288,7 +295,7 @@ class _Loader:
     @staticmethod
     def _score_channel(thought: _Thought, decided: _Decided) -> str | None:
         if thought.score is None:
-            return decided.channel or None
+            return decided.channel
         return next((n for n, c in CHANNELS.items() if c is thought.score), None)
 
     def _modules(

@@ -330,11 +330,10 @@ def pin_fault(board: Board, name: str | int, needs: tuple[Capability, ...]) -> F
     """Return why a pin can't serve: absent, reserved, or lacking a capability; None when it can."""
     found = board.pin(name)
     if found is None:
-        free = [n for n, p in board.pins.items() if not p.reserved and all(c in p.can for c in needs)]
-        fix = nearest(name, board.pin_names()) if isinstance(name, str) else ""
-        if not fix.startswith("did"):
-            fix = f"pins that can: {', '.join(free)}"
-        return Fault(f"{board.name} has no pin {name!r}", fix)
+        able = [p for p in board.pins.items() if not p[1].reserved and all(c in p[1].can for c in needs)]
+        near = nearest(name, [a for n, p in able for a in (n, *p.also)]).partition(" (")[0]
+        guess = f"{near} " if near.startswith("did") else ""
+        return Fault(f"{board.name} has no pin {name!r}", f"{guess}pins that can: {usable(board, needs)}")
     own, pin = found
     if pin.reserved:
         return Fault(f"{own} of {board.name} can't be used: {pin.reserved}", _instead(board, needs))
@@ -347,9 +346,14 @@ def pin_fault(board: Board, name: str | int, needs: tuple[Capability, ...]) -> F
 
 
 def _instead(board: Board, needs: tuple[Capability, ...]) -> str:
+    return f"use one of {usable(board, needs)}"
+
+
+def usable(board: Board, needs: tuple[Capability, ...]) -> str:
+    """Return a dozen pins at most that can do it and serve nothing else."""
     free = [
         n
         for n, p in board.pins.items()
         if not p.reserved and not p.caution and all(c in p.can for c in needs)
     ]
-    return f"use one of {', '.join(free[:12])}{' ...' if len(free) > 12 else ''}"
+    return f"{', '.join(free[:12])}{' ...' if len(free) > 12 else ''}"

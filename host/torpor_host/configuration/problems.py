@@ -5,14 +5,16 @@ pydantic finds what is wrong with a table's shape; the words are ours, since its
 A model field may carry `examples=['"30min"']`: it becomes the fix.
 """
 
+from collections.abc import Callable, Sequence, Set
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ..errors import ConfigError, TorporError
+from ..units import TABLE, duration_text
 from .toml_text import Document, Key, show_key
 
 
@@ -20,9 +22,15 @@ class Table(BaseModel):
     """One TOML table: no key but those named here, no text taken for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+    _wrong: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def wrong(self, *keys: str) -> bool:
+        """Return whether one of these keys is None because what is written has been refused already."""
+        return any(k in self._wrong for k in keys)
 
 
 T = TypeVar("T", bound=Table)
+R = TypeVar("R")
 
 
 class Fault(TorporError, ValueError):
@@ -51,12 +59,16 @@ class Problems:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._found: list[tuple[str, int, int, str]] = []
+        self._written: dict[Key, Key] = {}  # a key that a misspelt one stands for -> the misspelt one
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def add(self, key: Key, what: str, fix: str = "", document: Document | None = None) -> None:
         doc = document or self.document
+        for end in range(1, len(key) + 1):
+            if key[:end] in self._written and doc is self.document:
+                key = (*self._written[key[:end]], *key[end:])
         line = doc.line(key)
         text = f"{doc.path}:{line}: {show_key(key)}{': ' if key else ''}{what}{'; ' if fix else ''}{fix}"
         entry = (str(doc.path), line, len(self._found), text)
@@ -77,11 +89,33 @@ class Problems:
         if self._found:
             raise ConfigError(self.lines())
 
-    def table(self, model: type[T], data: object, key: Key, document: Document | None = None) -> T | None:
-        """Return `data` as `model`, after noting each way in which it is not one.
+    def common(self, checks: Sequence[Callable[[], R]]) -> R:
+        """Run a check in several ways, one of which is meant; keep the problems that each of them finds.
 
-        What is left when unknown keys are taken for the nearest known ones and wrong optional keys are
-        dropped is returned all the same, so that its other values can be checked; None if that is no table.
+        Returns what the first one that finds no problem returns, else what the first one returns.
+        """
+        before, results, runs = self._found, [], []
+        for check in checks:
+            self._found = list(before)
+            results.append(check())
+            runs.append(self._found[len(before) :])
+            if not runs[-1]:
+                break
+        places = [{_place(f[3]) for f in run} for run in runs]
+        self._found = before + [f for f in runs[0] if all(_place(f[3]) in p for p in places)]
+        return next((r for r, run in zip(results, runs, strict=True) if not run), results[0])
+
+    def table(self, model: type[T], data: object, key: Key, document: Document | None = None) -> T | None:
+        """Return `data` as `model`, or None after noting each way in which it is not one."""
+        made = self.partial(model, data, key, document)
+        return made if isinstance(data, dict) and _is_whole(model, data) else None
+
+    def partial(self, model: type[T], data: object, key: Key, document: Document | None = None) -> T | None:
+        """Return what of `data` fits `model`, after noting what does not; None if it is no table.
+
+        What does not fit, and an absent key that must be there, is None in it, and so is a wrong element of
+        a list; Table.wrong() tells. A misspelt key stands for the required one that is absent, whose problems
+        are then told of the misspelt one; an optional one it may stand for counts as wrong.
         """
         if not isinstance(data, dict):
             self.add(key, f"a table is needed here, not {_kind(data)}", _table_fix(key, model), document)
@@ -94,12 +128,63 @@ class Problems:
         for where, alike in _by_place(details):
             if alike[0]["type"] == "missing" and where[-1] in meant.values():
                 continue  # the misspelt key says it
-            at, what, fix = _explain(model, where, alike)
+            at, what, fix = _explain(model, where, alike, data)
             self.add((*key, *at), what, fix, document)
-        try:
-            return model.model_validate(_mended(model, data, details, meant))
-        except ValidationError:
-            return None
+        for written, known in meant.items():
+            if document is None and model.model_fields[known].is_required():
+                self._written[*key, known] = (*key, written)
+        return _what_fits(model, {meant.get(str(k), str(k)): v for k, v in data.items()}, set(meant.values()))
+
+
+def _place(line: str) -> str:
+    """Return 'FILE:LINE: key.path' of a problem."""
+    return ": ".join(line.split(": ")[:2])
+
+
+def _is_whole(model: type[BaseModel], data: dict[str, Any]) -> bool:
+    try:
+        model.model_validate(data)
+    except ValidationError:
+        return False
+    return True
+
+
+def _what_fits(model: type[T], data: dict[str, Any], guessed: Set[str] = frozenset()) -> T:
+    """Return the model with None for each value that is not right, and the others as validated."""
+    try:
+        if not guessed:
+            return model.model_validate(data)
+    except ValidationError:
+        pass
+    values: dict[str, Any] = {}
+    wrong: set[str] = set()
+    for name, field in model.model_fields.items():
+        guess = name in guessed and not field.is_required()
+        if name not in data and not field.is_required():
+            values[name] = field.get_default(call_default_factory=True)
+        elif name not in data or guess or (value := _value(field, data[name])) is None:
+            values[name] = None
+            wrong.add(name)
+        else:
+            values[name] = value
+    made = model.model_construct(**values)
+    made._wrong = frozenset(wrong)
+    return made
+
+
+def _value(field: FieldInfo, written: object) -> Any:
+    """Return a field's value; of a list or a table what is right in it; None if nothing is."""
+    inner = field.annotation
+    if isinstance(inner, type) and issubclass(inner, Table):
+        return _what_fits(inner, written) if isinstance(written, dict) else None
+    config = ConfigDict(strict=True)
+    try:
+        return TypeAdapter(field.rebuild_annotation(), config=config).validate_python(written)
+    except ValidationError as e:
+        bad = {d["loc"][0] if d["loc"] else None for d in e.errors()}
+    if not isinstance(written, list) or "list[" not in str(inner) or not all(isinstance(i, int) for i in bad):
+        return None
+    return [None if i in bad else one for i, one in enumerate(written)]
 
 
 def _by_place(details: list[ErrorDetails]) -> list[tuple[Key, list[ErrorDetails]]]:
@@ -123,18 +208,6 @@ def _meant(model: type[BaseModel], data: dict[str, Any], details: list[ErrorDeta
             if near and near[0] not in data and near[0] not in meant.values():
                 meant[key] = near[0]
     return meant
-
-
-def _mended(
-    model: type[BaseModel], data: dict[str, Any], details: list[ErrorDetails], meant: dict[str, str]
-) -> dict[str, Any]:
-    mended = {meant.get(k, k): v for k, v in data.items()}
-    for detail in details:
-        key = detail["loc"][0] if detail["loc"] else ""
-        optional = key not in model.model_fields or not model.model_fields[str(key)].is_required()
-        if key in mended and optional:
-            del mended[str(key)]
-    return mended
 
 
 def _table_fix(key: Key, model: type[BaseModel]) -> str:
@@ -200,7 +273,9 @@ _SHAPES = {
 }
 
 
-def _explain(model: type[BaseModel], key: Key, alike: list[ErrorDetails]) -> tuple[Key, str, str]:
+def _explain(
+    model: type[BaseModel], key: Key, alike: list[ErrorDetails], data: dict[str, Any]
+) -> tuple[Key, str, str]:
     """Return (key, what, fix) of the pydantic errors about one value."""
     detail = alike[0]
     error, value, context = detail["type"], detail["input"], detail.get("ctx", {})
@@ -223,7 +298,12 @@ def _explain(model: type[BaseModel], key: Key, alike: list[ErrorDetails]) -> tup
     limits = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     if error in limits:
         words = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}[limits[error]]
-        return key, f"{value} is out of range", f"must be {words} {context[limits[error]]}"
+        written: Any = data
+        for part in key:
+            inside: Any = written
+            written = inside[part] if isinstance(written, (dict, list)) else value
+        limit = _amount(context[limits[error]], field if isinstance(written, str) else None)
+        return key, f"{written!r} is out of range", f"must be {words} {limit}"
     if error in ("too_short", "string_too_short"):
         return key, "must not be empty", fix
     if error == "too_long":
@@ -242,6 +322,16 @@ def _explain(model: type[BaseModel], key: Key, alike: list[ErrorDetails]) -> tup
     if shape:
         return key, f"{shape} is needed here, not {_kind(value)}", fix
     return key, detail["msg"], fix
+
+
+def _amount(value: float, field: FieldInfo | None) -> str:
+    """Return a limit in the unit in which the field's example is written."""
+    example = str(field.examples[0]).split('"')[1] if field is not None and field.examples else ""
+    unit = example.lstrip("+-.0123456789")
+    base = next((next(iter(units)) for units in TABLE.values() if unit in units), "")
+    if base == "s" and value == round(value):
+        return duration_text(value)
+    return f"{1000 * value:g}ms" if base == "s" and 0 < abs(value) < 1 else f"{value:g}{base}"
 
 
 def _choices(context: dict[str, Any]) -> list[str]:

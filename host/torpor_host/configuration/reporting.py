@@ -18,8 +18,10 @@ FRAME_BYTES = 31 - 3 - 4 - 1 - 2
 ENCRYPTION_BYTES = 8
 
 
-def link(context: Context, name: str, key: Key) -> None:
+def link(context: Context, name: str | None, key: Key) -> None:
     board = context.board
+    if name is None:
+        return
     if name not in LINKS:
         has = board is not None and name in board.links
         what = f'reporting over "{name}" is not built yet' if has else f'there is no link "{name}"'
@@ -40,11 +42,16 @@ def report_fields(
     alarm: str | None,
     has_model: bool,
 ) -> list[tuple[str, Part]]:
-    """Return (name, record) of each field by ascending object id, and check that the frame holds them."""
+    """Return (name, record) of each field by ascending object id, and check that the frame holds them.
+
+    score: the channel that is predicted, None for a plain number, "" where that is not known.
+    """
     known = [*context.channels, "battery", "prediction", "alarm"]
     found: list[tuple[int, int, str, Part]] = []
-    for i, name in enumerate(report.fields):
+    for i, name in enumerate(report.fields or ()):
         key: Key = ("report", "fields", i)
+        if name is None:
+            continue
         if name in report.fields[:i]:
             context.add(key, f'"{name}" is there twice', "name each field once")
         elif name in context.channels:
@@ -71,6 +78,8 @@ def report_fields(
                     key, "there is no model, so nothing is predicted", "add a [model], or remove this field"
                 )
                 continue
+            if score == "":
+                continue
             if score not in CHANNELS:
                 context.add(
                     key,
@@ -83,7 +92,7 @@ def report_fields(
             found.append(
                 (c.object_id, c.width, name, Part("", (c.object_id, 1, index, c.numerator, c.denominator)))
             )
-        elif context.channels:
+        else:
             context.add(key, f'there is no field "{name}"', nearest(name, known))
     found.sort(key=lambda f: f[0])
     need = sum(1 + width for _, width, _, _ in found)
@@ -116,19 +125,26 @@ def battery(context: Context, table: schema.EnergyTable) -> costs.Battery | None
                 costs.battery_fix(table.battery),
             )
             return None
-        return found.behind(table.converter_efficiency)
+        return found.behind(table.converter_efficiency or 1.0)
+    if table.wrong("battery", "capacity", "voltage"):
+        return None
     if table.capacity is None or table.voltage is None:
         lacking = [k for k in ("capacity", "voltage") if getattr(table, k) is None]
         fix = 'add battery = "2xAA-L91"' if len(lacking) == 2 else f"add {lacking[0]}"
         context.add(("energy",), "the battery is not described", fix)
         return None
-    return costs.custom_battery(table.capacity, table.voltage).behind(table.converter_efficiency)
+    return costs.custom_battery(table.capacity, table.voltage).behind(table.converter_efficiency or 1.0)
 
 
 def supply(context: Context, table: schema.EnergyTable, battery: costs.Battery) -> None:
     """Warn of a bare module that hangs on a battery whose voltage it was not made for."""
     board = context.board
-    if board is None or table.supply != "module" or table.converter_efficiency < 1 or battery.fits(board):
+    if (
+        board is None
+        or table.supply != "module"
+        or (table.converter_efficiency or 0) < 1
+        or battery.fits(board)
+    ):
         return
     low, high = board.power.supply_min_mv.value, board.power.supply_max_mv.value
     key = ("energy", "voltage" if table.battery is None else "battery")
@@ -145,7 +161,7 @@ def battery_pin(context: Context, table: schema.EnergyTable, fields: list[str]) 
     """Return how the node measures its battery: pin, numerator, denominator, or nothing."""
     if table.battery_pin is not None:
         pin = context.pin(table.battery_pin, ("adc",), ("energy", "battery_pin"))
-        return () if pin is None else (pin, round(1000 * table.battery_divider), 1000)
+        return () if pin is None else (pin, round(1000 * (table.battery_divider or 1.0)), 1000)
     if "battery" in fields and context.board is not None and context.board.chip != "virtual":
         at = context.problems.document
         where = f"{at.path}:{at.line(('report', 'fields'))}: report.fields"
@@ -167,7 +183,7 @@ def state(
     context: Context, runtime: str | None, rows: int, parts: list[Part], decided: Part | None, why: Key
 ) -> None:
     """Two copies of the node's state must fit into what the chip retains in deep sleep."""
-    if context.board is None or runtime is None or not context.channels:
+    if context.board is None or runtime is None or not context.sure:
         return
     if rows > 65535:
         return
@@ -183,7 +199,9 @@ def state(
         context.add(why, what, fix)
 
 
-def whole_seconds(context: Context, seconds: float, key: Key) -> int:
+def whole_seconds(context: Context, seconds: float | None, key: Key) -> int:
+    if seconds is None:  # refused already
+        return 0
     if seconds != round(seconds):
         context.add(key, "not a whole number of seconds", f'write "{max(1, round(seconds))}s"')
     return round(seconds)

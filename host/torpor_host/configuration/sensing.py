@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Checks of what a node is and senses: board, runtime, sensor, pins, triggers."""
 
+from functools import partial
+
 from .. import boards
 from ..errors import ConfigError, UsageError
+from ..files import is_file
 from . import schema
-from .board import Board
-from .channels import SENSORS, Channel
-from .context import Context, one_of_kind, only_one
+from .board import Board, usable
+from .channels import CHANNELS, SENSORS, Channel
+from .context import Context, boards_like, one_of_kind, only_one
 from .problems import Table, nearest
 from .spec import Part
 from .toml_text import Key
@@ -21,6 +24,7 @@ def load_board(context: Context, name: str, key: Key) -> Board | None:
         return boards.load(path if name.endswith(".toml") else name)
     except UsageError as e:
         context.add(key, e.message, e.fix)
+        context.maybe = boards_like(name)
     except ConfigError as e:
         for line in e.problems:
             context.add(key, f"this board profile is broken: {line}")
@@ -32,6 +36,8 @@ def choose_runtime(context: Context, node: schema.NodeTable, replaced: str | Non
     board = context.board
     if board is None:
         return None
+    if node.wrong("runtime"):
+        return None
     if node.runtime is None or (replaced == board.name and node.runtime not in board.runtimes):
         return board.runtimes[0]
     if node.runtime not in board.runtimes:
@@ -42,24 +48,31 @@ def choose_runtime(context: Context, node: schema.NodeTable, replaced: str | Non
 
 
 def sensor_channels(context: Context, sensor: schema.SensorTable) -> tuple[str, ...]:
-    """Return the channels in the order in which the sensor's driver delivers them."""
-    can = SENSORS[sensor.kind]
-    good = []
-    for i, name in enumerate(sensor.channels):
+    """Return the channels in the order in which the sensor's driver delivers them.
+
+    Where one is wrong any that the sensor has may be meant, so all of those are returned, as not sure.
+    """
+    can = SENSORS[sensor.kind] if sensor.kind else tuple(CHANNELS)
+    good: list[str] = []
+    for i, name in enumerate(sensor.channels or ()):
         key = ("sensor", "channels", i)
+        if name is None:
+            continue
         if name not in can:
-            context.add(key, f'{sensor.kind} has no channel "{name}"', nearest(name, list(can)))
+            which = sensor.kind or "a sensor"
+            context.add(key, f'{which} has no channel "{name}"', nearest(name, list(can)))
         elif name in good:
             context.add(key, f'"{name}" is there twice', "name each channel once")
         else:
             good.append(name)
-    if sensor.kind == "adc" and len(sensor.channels) > 1:
+    if sensor.kind == "adc" and len(sensor.channels or ()) > 1:
         context.add(
             ("sensor", "channels"),
             "an analog pin gives one channel",
-            f'write channels = ["{sensor.channels[0]}"]',
+            f'write channels = ["{good[0] if good else "voltage"}"]',
         )
-    return tuple(c for c in can if c in good)
+    context.sure = bool(sensor.kind) and len(good) == len(sensor.channels or ()) > 0
+    return tuple(c for c in can if c in good or not context.sure)
 
 
 _KEYS_OF = {
@@ -72,12 +85,14 @@ def sensor_source(context: Context, sensor: schema.SensorTable) -> Part | None:
     """Return the source's record as for the node's own board."""
     for kind, keys in _KEYS_OF.items():
         for key in keys:
-            if kind != sensor.kind and getattr(sensor, key) is not None:
+            if sensor.kind not in (None, kind) and getattr(sensor, key) is not None:
                 own = ", ".join(_KEYS_OF[sensor.kind])
                 context.add(
                     ("sensor", key), f"{sensor.kind} has no {key}", f"remove it; {sensor.kind} takes {own}"
                 )
-    return _bme280(context, sensor) if sensor.kind == "bme280" else _adc(context, sensor)
+    if sensor.kind == "bme280" or (sensor.kind is None and (sensor.bus or sensor.sda or sensor.scl)):
+        return _bme280(context, sensor)
+    return _adc(context, sensor) if sensor.kind == "adc" or sensor.pin is not None else None
 
 
 def _bme280(context: Context, sensor: schema.SensorTable) -> Part | None:
@@ -90,8 +105,22 @@ def _bme280(context: Context, sensor: schema.SensorTable) -> Part | None:
         )
     board = context.board
     if board is None:
+        known = {n for b in context.maybe for n, bus in b.bus.items() if bus.kind == "i2c"}
+        if context.maybe and sensor.bus is not None and sensor.bus not in known:
+            fix = f"{nearest(sensor.bus, sorted(known))}; or give sda and scl"
+            context.add(("sensor", "bus"), f'no board that may be meant has an I2C bus "{sensor.bus}"', fix)
+        for key in ("sda", "scl"):
+            if sensor.bus is None and getattr(sensor, key) is not None:
+                context.pin(getattr(sensor, key), (), ("sensor", key))
         return None
     if sensor.bus is None:
+        if sensor.wrong("bus", "sda", "scl"):
+            for key in ("sda", "scl"):
+                if getattr(sensor, key) is not None and not sensor.wrong("bus"):
+                    context.pin(
+                        getattr(sensor, key), ("in", "out") if key == "sda" else ("out",), ("sensor", key)
+                    )
+            return None
         if sensor.sda is None or sensor.scl is None:
             buses = [n for n, b in board.bus.items() if b.kind == "i2c"]
             key = next((k for k in ("sda", "scl") if getattr(sensor, k) is not None), "bus")
@@ -111,8 +140,7 @@ def _bme280(context: Context, sensor: schema.SensorTable) -> Part | None:
             what = (
                 f'{board.name} has no bus "{sensor.bus}"' if bus is None else f'"{sensor.bus}" is no I2C bus'
             )
-            known = [n for n, b in board.bus.items() if b.kind == "i2c"]
-            fix = nearest(sensor.bus, known)
+            fix = nearest(sensor.bus, [n for n, b in board.bus.items() if b.kind == "i2c"])
             context.add(("sensor", "bus"), what, f"{fix}; or give sda and scl" if fix else "give sda and scl")
             return None
         number, frequency = bus.id, float(bus.freq_hz)
@@ -130,13 +158,11 @@ def _bme280(context: Context, sensor: schema.SensorTable) -> Part | None:
 
 
 def _adc(context: Context, sensor: schema.SensorTable) -> Part | None:
+    if sensor.wrong("pin"):
+        return None
     if sensor.pin is None:
-        free = (
-            [n for n, p in context.board.pins.items() if "adc" in p.can and not p.reserved]
-            if context.board
-            else []
-        )
-        context.add(("sensor", "pin"), "missing", f'add pin = "..." with one of {", ".join(free)}')
+        which = f" with one of {usable(context.board, ('adc',))}" if context.board else ""
+        context.add(("sensor", "pin"), "missing", f'add pin = "..."{which}')
         return None
     number = context.pin(sensor.pin, ("adc",), ("sensor", "pin"))
     if number is None:
@@ -157,7 +183,7 @@ def virtual(context: Context, sensor: schema.SensorTable) -> None:
     name = sensor.virtual
     if name is None or name.startswith(TMY):
         return
-    if not (context.folder / name).is_file():
+    if not is_file(context.folder / name):
         fix = 'give a CSV file, or real weather such as "tmy:greensboro"'
         context.add(("sensor", "virtual"), f"{context.folder / name} is not there", fix)
 
@@ -166,32 +192,36 @@ def triggers(context: Context, data: object) -> tuple[list[Part], int]:
     """Return the triggers' records and how many rows of history they look at."""
     found: list[tuple[Key, Table]] = []
     if isinstance(data, dict) and ("any" in data or "kind" not in data):
-        listed = context.problems.table(schema.TriggerList, data, ("trigger",))
-        for i, item in enumerate(listed.any if listed else ()):
+        listed = context.problems.partial(schema.TriggerList, data, ("trigger",))
+        for i, item in enumerate((listed.any if listed else None) or ()):
             key: Key = ("trigger", "any", i)
             if table := one_of_kind(context, item, key, schema.TRIGGERS):
                 found.append((key, table))
     elif table := one_of_kind(context, data, ("trigger",), schema.TRIGGERS):
         found.append((("trigger",), table))
-    parts, rows = [], 1
+    parts: list[Part] = []
+    rows = 1
     for key, table in found:
-        channel = context.channel(table.channel, (*key, "channel"))  # type: ignore[attr-defined]
-        if channel is None:
-            continue
-        index = context.channels.index(table.channel)  # type: ignore[attr-defined]
-        if isinstance(table, schema.Level):
-            part = _level(context, table, channel, index, key)
-        elif isinstance(table, schema.Change):
-            part = _change(context, table, channel, index, key)
-        elif isinstance(table, schema.ZScore):
-            part = Part("zscore", (index, table.window, round(100 * table.above)))
-            rows = max(rows, table.window + 1)
-        else:
-            part = _energy(context, table, channel, index, key)  # type: ignore[arg-type]
-            rows = max(rows, table.window)  # type: ignore[attr-defined]
+        names = context.channel(table.channel, (*key, "channel"))  # type: ignore[attr-defined]
+        part = context.problems.common([partial(_trigger, context, table, n, key) for n in names])
         if part:
             parts.append(part)
+        window = getattr(table, "window", None) or 1
+        rows = max(rows, window + 1 if isinstance(table, schema.ZScore) else window)
     return parts, rows
+
+
+def _trigger(context: Context, table: Table, name: str, key: Key) -> Part | None:
+    channel, index = CHANNELS[name], context.index(name)
+    if isinstance(table, schema.Level):
+        return _level(context, table, channel, index, key)
+    if isinstance(table, schema.Change):
+        return _change(context, table, channel, index, key)
+    if isinstance(table, schema.Energy):
+        return _energy(context, table, channel, index, key)
+    if not isinstance(table, schema.ZScore) or table.wrong("window", "above"):
+        return None
+    return Part("zscore", (index, table.window, round(100 * table.above)))
 
 
 def _level(context: Context, t: schema.Level, channel: Channel, index: int, key: Key) -> Part | None:
@@ -201,6 +231,8 @@ def _level(context: Context, t: schema.Level, channel: Channel, index: int, key:
         fix = "write it without the sign: it is how far beyond the level the reading must come back"
         context.add((*key, "hysteresis"), f"{t.hysteresis!r} is the wrong way round", fix)
     if side is None:
+        for other in ("below", "above"):
+            context.counts(channel, getattr(t, other), (*key, other))
         return None
     level = context.counts(channel, getattr(t, side), (*key, side))
     if level is None or hysteresis is None:
@@ -211,6 +243,8 @@ def _level(context: Context, t: schema.Level, channel: Channel, index: int, key:
 def _change(context: Context, t: schema.Change, channel: Channel, index: int, key: Key) -> Part | None:
     direction = only_one(context, t, ("falls", "rises", "either"), key, '"3K"')
     if direction is None:
+        for other in ("falls", "rises", "either"):
+            context.counts(channel, getattr(t, other), (*key, other), difference=True)
         return None
     amount = context.counts(channel, getattr(t, direction), (*key, direction), difference=True)
     if amount is None:
@@ -234,4 +268,4 @@ def _energy(context: Context, t: schema.Energy, channel: Channel, index: int, ke
             (*key, "above"), f"{t.above!r} is less than one step of the sensor", "write a larger level"
         )
         return None
-    return Part("energy", (index, t.window, rms))
+    return None if t.wrong("window") else Part("energy", (index, t.window, rms))

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Checks of what a node thinks: features, the model's output, the decision."""
 
+from functools import partial
+
 from .. import errors
+from ..files import is_file
 from ..units import UnitError
 from . import schema, toml_text
 from .channels import ALARMS, BY_UNIT, CHANNELS, PLAIN, Channel
@@ -10,15 +13,19 @@ from .problems import Table, nearest
 from .spec import Feature, Output, Part
 from .toml_text import Document, Key
 
+_TIMES_MOST = 1e9  # far beyond what any score can hold, far below where floats end
+
 
 def features(context: Context, table: schema.FeaturesTable) -> tuple[list[Feature], int, Document | None]:
     """Return the model's inputs, the rows of history they need, and their file, if not node.toml."""
-    document, prefix, listed = None, ("features",), table.inputs or []
+    document: Document | None = None
+    prefix: Key = ("features",)
+    listed = table.inputs or []
     if table.file is not None and table.inputs is not None:
         context.add(("features", "inputs"), "both file and inputs are given", "keep one of them")
     if table.file is not None:
         path = context.folder / table.file
-        if not path.is_file():
+        if not is_file(path):
             context.add(
                 ("features", "file"), f"{path} is not there", "run the training script, which writes it"
             )
@@ -29,12 +36,13 @@ def features(context: Context, table: schema.FeaturesTable) -> tuple[list[Featur
             for line in e.problems:
                 context.problems.foreign(line)
             return [], 1, None
-        prefix = ()  # type: ignore[assignment]
-        read = context.problems.table(schema.FeaturesFile, document.data, (), document)
-        listed = read.inputs if read else []
-    elif table.inputs is None:
+        prefix = ()
+        read = context.problems.partial(schema.FeaturesFile, document.data, (), document)
+        listed = (read.inputs if read else None) or []
+    elif table.inputs is None and not table.wrong("file", "inputs"):
         context.add(("features",), "neither file nor inputs is given", 'add file = "features.toml"')
-    found, rows = [], 1
+    found: list[Feature] = []
+    rows = 1
     for i, item in enumerate(listed):
         key: Key = (*prefix, "inputs", i)
         one = one_of_kind(context, item, key, schema.FEATURES, document)
@@ -49,35 +57,53 @@ def _feature(context: Context, table: Table, key: Key, document: Document | None
     name = table.kind  # type: ignore[attr-defined]
     number = list(schema.FEATURES).index(name)
     if isinstance(table, schema.Hour):
+        if table.wrong("mean", "std"):
+            return None
         return Feature(number, name, 0, 0, round(1000 * table.mean), 1000 * table.std, key)
     index, age = 0, 0
     if isinstance(table, schema.DewPoint):
         lacking = [c for c in ("temperature", "humidity") if c not in context.channels]
         if lacking:
             fix = f"add {' and '.join(lacking)} to sensor.channels"
-            if context.channels:
-                context.add((*key, "kind"), f"the dew point needs {' and '.join(lacking)}", fix, document)
-            return None
-        channel: Channel | None = CHANNELS["temperature"]
-        index, age = context.channels.index("temperature"), context.channels.index("humidity")
-    elif isinstance(table, schema.Value):
-        channel = context.channel(table.channel, (*key, "channel"), document)
-        if channel is None:
-            return None
-        index, age = context.channels.index(table.channel), table.age
-        if name != "value" and age < 1:
+            context.add((*key, "kind"), f"the dew point needs {' and '.join(lacking)}", fix, document)
+        channel = CHANNELS["temperature"]
+        index, age = context.index("temperature"), context.index("humidity")
+        return _scaled(context, table, number, channel, index, age, key, document)
+    if isinstance(table, schema.Value):
+        if name != "value" and table.age is not None and table.age < 1:
             context.add(
                 (*key, "age"),
-                f"{name} over {age} rows is always the same",
+                f"{name} over {table.age} rows is always the same",
                 "write age = 1 or more rows",
                 document,
             )
-            return None
-    if channel is None:
-        return None
+        return context.problems.common(
+            [
+                partial(
+                    _scaled, context, table, number, CHANNELS[c], context.index(c), table.age, key, document
+                )
+                for c in context.channel(table.channel, (*key, "channel"), document)
+            ]
+        )
+    return None
+
+
+def _scaled(
+    context: Context,
+    table: schema.DewPoint | schema.Value,
+    number: int,
+    channel: Channel,
+    index: int,
+    age: int | None,
+    key: Key,
+    document: Document | None,
+) -> Feature | None:
+    name = table.kind
     of_difference = name in ("change", "dew_point_depression")
-    mean = context.counts(channel, table.mean, (*key, "mean"), difference=of_difference, document=document)  # type: ignore[attr-defined]
-    written = table.std  # type: ignore[attr-defined]
+    mean = context.counts(channel, table.mean, (*key, "mean"), difference=of_difference, document=document)
+    written = table.std
+    if written is None:
+        return None
     try:
         std = channel.spread(written)
     except UnitError as e:
@@ -91,37 +117,50 @@ def _feature(context: Context, table: Table, key: Key, document: Document | None
             document,
         )
         return None
-    return None if mean is None else Feature(number, name, index, age, mean, std, key)
+    if std > 65535:  # two int16 counts differ by no more
+        most = 65535 / channel.counts
+        fix = f"readings differ by {most:g} {channel.unit} at most".rstrip()
+        context.add((*key, "std"), f"{written!r} is out of range", fix, document)
+        return None
+    return None if mean is None or age is None else Feature(number, name, index, age, mean, std, key)
 
 
-def model_output(context: Context, output: schema.Output) -> tuple[Output, Channel] | None:
+def model_output(context: Context, output: schema.Output) -> tuple[Output | None, Channel | None]:
     """Return how the model's output becomes the score, and the channel whose unit the score has."""
     units = [*BY_UNIT, "1"]
-    if output.unit not in units:
+    own = PLAIN if output.unit == "1" else CHANNELS.get(BY_UNIT.get(output.unit, ""))
+    if own is None and output.unit is not None:
         context.add(
             ("model", "output", "unit"),
             f'"{output.unit}" is no unit of an output',
             nearest(output.unit, units),
         )
-        return None
-    if output.times == 0:
+    if output.times is None:
+        pass
+    elif output.times == 0:
         context.add(("model", "output", "times"), "times 0 makes every score the same", "write times = 1.0")
-    own = PLAIN if output.unit == "1" else CHANNELS[BY_UNIT[output.unit]]
+    elif abs(output.times) > _TIMES_MOST:
+        fix = f"must be at most {_TIMES_MOST:g}, of either sign"
+        context.add(("model", "output", "times"), f"{output.times:g} is out of range", fix)
     plus = -1
     if output.plus is not None:
-        channel = context.channel(output.plus, ("model", "output", "plus"))
-        if channel is None:
-            return None
-        if channel is not own:
+        names = context.channel(output.plus, ("model", "output", "plus"))
+        channel = CHANNELS[output.plus] if names == [output.plus] else None
+        if channel and own and channel is not own:
             what = f"{output.plus} is in {channel.unit or 'counts'}, the output in {output.unit}"
             fix = "take a channel of the same unit, or remove plus"
             context.add(("model", "output", "plus"), what, fix)
-            return None
-        plus = context.channels.index(output.plus)
+        plus = context.index(output.plus)
     offset: int | None = 0
     if output.offset is not None:
-        offset = context.counts(own, output.offset, ("model", "output", "offset"), difference=True)
-    return None if offset is None else (Output(plus, own.counts, output.times, offset), own)
+        may = [own] if own else [PLAIN, *CHANNELS.values()]
+        key = ("model", "output", "offset")
+        offset = context.problems.common(
+            [partial(context.counts, c, output.offset, key, difference=True) for c in may]
+        )
+    if own is None or offset is None or output.times is None:
+        return None, own
+    return Output(plus, own.counts, output.times, offset), own
 
 
 def decision(
@@ -133,6 +172,8 @@ def decision(
     """
     on_key = only_one(context, table, ("on_below", "on_above"), ("decision",), score.example)
     if on_key is None:
+        for key in ("on_below", "on_above", "off_above", "off_below", "event_below", "event_above"):
+            context.counts(score, getattr(table, key), ("decision", key))
         return None
     below = on_key == "on_below"
     off_key, wrong = ("off_above", "off_below") if below else ("off_below", "off_above")
@@ -140,18 +181,14 @@ def decision(
         context.add(
             ("decision", wrong), f"{on_key} goes with {off_key}", f"write {off_key} instead of {wrong}"
         )
-        return None
     on = context.counts(score, getattr(table, on_key), ("decision", on_key))
     off = on
     if getattr(table, off_key) is not None:
         off = context.counts(score, getattr(table, off_key), ("decision", off_key))
-    if on is None or off is None:
-        return None
-    if (off < on) if below else (off > on):
+    if on is not None and off is not None and ((off < on) if below else (off > on)):
         side = "at or above" if below else "at or below"
         what = f"{getattr(table, off_key)} is the wrong way round: the alarm would go off before it goes on"
         context.add(("decision", off_key), what, f"write a value {side} {on_key} ({getattr(table, on_key)})")
-        return None
     event: int | None = on
     event_key, not_that = ("event_below", "event_above") if below else ("event_above", "event_below")
     if getattr(table, not_that) is not None:
@@ -162,7 +199,7 @@ def decision(
         )
     if getattr(table, event_key) is not None:
         event = context.counts(score, getattr(table, event_key), ("decision", event_key))
-    if event is None:
+    if on is None or off is None or event is None or table.wrong("hold_off", "average"):
         return None
     hold_off = round(table.hold_off)
     return (
