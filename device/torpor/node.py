@@ -23,8 +23,8 @@ from .store.slots import Slots
 NODE, SOURCE, TRIGGERS, FEATURES, MODEL, DECISION, REPORT, FIELDS, ENERGY = range(1, 10)  # tags of node.bin
 
 # layout of the configuration, wakes, inferences, sensor failures, faults, wakes since checkpoint, quiet wakes
-_HEAD = "<HIIHHHB"
-_HEAD_BYTES = 17
+_HEAD = "<HIIHBHB"
+_HEAD_BYTES = 16
 _MOST = 0xFFFF
 
 
@@ -200,7 +200,7 @@ class Node:
                 t.reported(self.ring)
 
     def fault(self):
-        self.faults = min(self.faults + 1, _MOST)
+        self.faults = min(self.faults + 1, 255)
 
     def _save(self):
         struct.pack_into(

@@ -46,6 +46,14 @@ def write_whole(path: Path, data: bytes) -> None:
         raise TorporError(f"{path}: can't be written: {why}", "give a path that can be written") from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False, too, for a path that no file can have, such as one that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _mode(path: Path) -> int | None:
     """Return the mode of the file at `path`, None when there is nothing."""
     try:

@@ -9,14 +9,18 @@ input's scale and zero point as TensorFlow Lite Micro's QUANTIZE does it (float3
 zero).
 """
 
+import io
+import math
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
+import tokenize
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -25,6 +29,7 @@ from .compiler.device import import_device
 from .compiler.image import ImageInfo, TensorInfo
 from .compiler.operators.quantize import quantize_array
 from .errors import DeviceError, TorporError
+from .files import write_whole
 from .kernels import carried, library, ulab_stand_in
 from .paths import device_dir
 from .simulate import interpreter
@@ -32,6 +37,11 @@ from .simulate import interpreter
 KERNELS = ("reference", "ulab", "native")
 PLACES = ("cpython", "micropython")
 Progress = Callable[[int, int], None]
+# What numpy's reader of headers, which evaluates text, may raise when that text is damaged.
+_DAMAGED = (
+    ValueError, EOFError, TypeError, LookupError, AttributeError, SyntaxError, tokenize.TokenError,
+    RecursionError, MemoryError, OverflowError,
+)  # fmt: skip
 
 # Runs under MicroPython: DEVICE_DIR IMAGE X Y KERNELS; one line per run, or one that says what is missing.
 # A native module lies beside it.
@@ -203,30 +213,53 @@ def _on_micropython(
 
 
 def load_npy(path: Path) -> np.ndarray:
-    """Return the array in a .npy file. Raises TorporError: missing, no .npy, of objects, empty, NaN."""
+    """Return the array in a .npy file.
+
+    Raises TorporError: missing, no .npy, shorter than its header says, of objects, a lone number, empty, NaN.
+    """
     try:
         with open(path, "rb") as f:
-            x = np.lib.format.read_array(f, allow_pickle=False)
+            x = _read_array(path, f)
     except OSError as e:
         raise TorporError(f"{path}: {e.strerror or e}", fix="give the path of a .npy file") from e
-    except (ValueError, EOFError) as e:
+    except _DAMAGED as e:
         raise TorporError(f"{path}: not a .npy array ({e})", fix="save it with numpy.save") from e
-    if x.dtype.kind not in "fiub":
-        raise TorporError(f"{path}: an array of {x.dtype}, not of numbers", fix="save int8 or float32")
-    if x.size == 0:
-        raise TorporError(f"{path}: an empty array of shape {list(x.shape)}", fix="save at least one input")
     if x.dtype.kind == "f" and np.isnan(x).any():
         raise TorporError(f"{path}: NaN at value {int(np.isnan(x).argmax())}", fix="fill or drop it")
     return x
 
 
+def _read_array(path: Path, file: BinaryIO) -> np.ndarray:
+    """Read the array, once its header is known to agree with the file's length: numpy asks for the memory
+    that a header claims before it looks.
+    """
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise TorporError(f"{path}: not a file", fix="give the path of a .npy file")
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):  # 3.0 is for arrays of records
+        raise ValueError(f"version {version[0]}.{version[1]}")
+    read_header = np.lib.format.read_array_header_1_0
+    if version == (2, 0):
+        read_header = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    if dtype.kind not in "fiub":
+        raise TorporError(f"{path}: an array of {dtype}, not of numbers", fix="save int8 or float32")
+    if not shape:
+        raise TorporError(f"{path}: a single number, not an array", fix="save it with shape [1]")
+    if 0 in shape:
+        raise TorporError(f"{path}: an empty array of shape {list(shape)}", fix="save at least one input")
+    need, have = math.prod(shape) * dtype.itemsize, status.st_size - file.tell()
+    if min(shape) < 0 or need > have:
+        raise ValueError(f"its header says {list(shape)} of {dtype}, {need} bytes; {have} are there")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
 def save_npy(path: Path, y: np.ndarray) -> None:
     """Write `y` to `path`, whole or not at all. Raises TorporError where it can't be written."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with open(temporary, "wb") as f:
-            np.lib.format.write_array(f, np.ascontiguousarray(y), allow_pickle=False)
-        os.replace(temporary, path)
-    except OSError as e:
-        temporary.unlink(missing_ok=True)
-        raise TorporError(f"{path}: {e.strerror or e}", fix="give a path that can be written") from e
+    data = io.BytesIO()
+    np.lib.format.write_array(data, np.ascontiguousarray(y), allow_pickle=False)
+    write_whole(path, data.getvalue())

@@ -35,7 +35,7 @@ def known() -> dict[str, bytes]:
     """Return all keys by node name. Raises TorporError when the file is there but can't be understood."""
     file = path()
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as e:
@@ -48,7 +48,7 @@ def known() -> dict[str, bytes]:
         found = {str(name): bytes.fromhex(key) for name, key in content["keys"].items()}
         if any(len(key) != KEY_BYTES for key in found.values()):
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise TorporError(f"{file}: damaged, or of another version", _FIX) from None
     return found
 

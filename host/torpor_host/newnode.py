@@ -92,9 +92,9 @@ def create(name: str, board: str, folder: Path) -> Path:
     profile = boards.load(board)
     text = _text(name, board, profile)
     taken = TorporError(f"{folder} is there already", "choose another name, or edit the node.toml in it")
-    if folder.exists() or folder.is_symlink():
-        raise taken
     try:
+        if folder.exists() or folder.is_symlink():
+            raise taken
         if not folder.parent.is_dir():
             folder.parent.mkdir(parents=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder.parent))

@@ -212,6 +212,72 @@ def test_a_build_that_died_between_its_renames_is_recovered(tmp_path: Path) -> N
     assert bundles.read(tmp_path / "out").name == "new" and not (tmp_path / ".out.old").exists()
 
 
+def test_what_a_dead_build_left_comes_back_even_if_the_next_one_fails(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    bundles.build(Spec(), Model(), tmp_path / "out")
+    before = content(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / ".out.old")
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TorporError, match="No space left"):
+        bundles.build(Spec(name="new"), None, tmp_path / "out")
+    assert content(tmp_path / "out") == before
+
+
+def test_a_bundle_that_just_fits(tmp_path: Path) -> None:
+    """To the byte: what is needed is what a board of that size has."""
+    with pytest.raises(FitError) as caught:
+        bundles.build(Spec(board=Board(size=0)), Model(), tmp_path / "out")
+    need = caught.value.need_bytes
+    with pytest.raises(FitError) as caught:
+        bundles.build(Spec(board=Board(size=need - 1)), Model(), tmp_path / "out")
+    assert (caught.value.need_bytes, caught.value.have_bytes) == (need, need - 1)
+    assert not (tmp_path / "out").exists()
+    manifest = bundles.build(Spec(board=Board(size=need)), Model(), tmp_path / "out")
+    blocks = sum(-(-p.stat().st_size // 4096) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    folders = len(bundles.folders_of(f.path for f in manifest.files))
+    assert need == 4096 * (blocks + 2 * folders + 2)
+
+
+def test_through_a_link(tmp_path: Path) -> None:
+    """As often as one likes; the link stays, even one that leads to nothing yet."""
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to("far/out")
+    for name in ("one", "two", "three"):
+        bundles.build(Spec(name=name), None, tmp_path / "link")
+        assert bundles.read(tmp_path / "link").name == name
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["far", "link"] and os.listdir(tmp_path / "far") == ["out"]
+
+
+def test_never_into_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be gone from under the shell."""
+    bundles.build(Spec(), None, tmp_path / "out")
+    before = content(tmp_path / "out")
+    for place, out, says in (
+        (
+            "out",
+            ".",
+            r"\.: is the folder you are in, a build replaces it as a whole; change to another folder",
+        ),
+        ("out", "", r"\.: is the folder you are in"),
+        ("out/torpor", "..", r"\.\.: you are in it"),
+        ("out", "/", "/: "),
+    ):
+        monkeypatch.chdir(tmp_path / place)
+        with pytest.raises(TorporError, match=says):
+            bundles.build(Spec(name="new"), None, Path(out))
+    assert content(tmp_path / "out") == before
+    monkeypatch.chdir(tmp_path)
+    bundles.build(Spec(name="new"), None, Path("out"))
+    bundles.build(Spec(name="new"), None, Path("out/../out"))
+    assert sorted(os.listdir(tmp_path)) == ["out"] and bundles.read(Path("out")).name == "new"
+
+
 def test_never_replaces_what_is_no_bundle(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Deploys over a link that dies anywhere, and onto a mounted drive."""
 
+import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_bundle import IMAGE, Model, Spec
@@ -12,7 +15,7 @@ from test_bundle import IMAGE, Model, Spec
 from torpor_host.deploy import bundle as bundles
 from torpor_host.deploy.deploy import TEMPORARY, deploy
 from torpor_host.deploy.folder_link import FolderLink
-from torpor_host.deploy.link import BoardInfo, FakeLink, open_link
+from torpor_host.deploy.link import BoardInfo, FakeLink, Step, open_link
 from torpor_host.errors import DeviceError, DiskFullError, LinkLostError, PortError, TorporError
 
 OLD = Spec(modules=("torpor/config.py", "torpor/errors.py", "torpor/energy/ledger.py"))
@@ -201,6 +204,50 @@ def test_full_on_the_way(old: Path, new: Path) -> None:
     assert_holds(link.files, old)
 
 
+def test_full_when_what_an_earlier_deploy_sent_lies_there_too(old: Path, new: Path) -> None:
+    """That goes as well: room is what the user has to make now."""
+    link = board_with(old)
+    sent = {f.path: (new / f.path).read_bytes() for f in bundles.read(new).files}
+    link.files["model.tpm" + TEMPORARY] = sent["model.tpm"]
+    link.disk_bytes -= link.free_bytes_now()
+    with pytest.raises(DiskFullError):
+        deploy(new, link)
+    assert link.written == 0
+    assert_holds(link.files, old)
+
+
+def test_full_and_then_lost(old: Path, new: Path) -> None:
+    """That the board is full is what the user has to know."""
+
+    class Failing(FakeLink):
+        def rename_all(self, steps: Sequence[Step]) -> None:
+            raise LinkLostError("pulled out")
+
+    link = Failing(on_board(old) | USERS)
+    link.disk_bytes -= link.free_bytes_now()
+    with pytest.raises(DiskFullError):
+        deploy(new, link)
+
+
+@pytest.mark.parametrize(("runtime", "boot"), [("micropython", "main.py"), ("circuitpython", "code.py")])
+def test_what_boots_the_node_comes_last_but_for_the_manifest(runtime: str, boot: str, tmp_path: Path) -> None:
+    """CircuitPython may start code.py between two renames: all that it imports is then in place."""
+    spec = Spec(modules=("torpor/config.py", "torpor/errors.py"), runtime=runtime)
+    bundles.build(spec, Model(), tmp_path / "b")
+    seen: list[str] = []
+
+    class Watched(FakeLink):
+        def rename_all(self, steps: Sequence[Step]) -> None:
+            seen.extend(new for _, new in steps if new)
+            super().rename_all(steps)
+
+    link = Watched()
+    link.info = BoardInfo(runtime, "10.0.3", -1)
+    deploy(tmp_path / "b", link, secrets={"zebra.py": b"#"})
+    assert seen[-3:] == ["zebra.py", boot, "manifest.json"]  # and sources come after bytecode and data
+    assert sorted(seen) == sorted(link.files)
+
+
 def test_secrets(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = b"sixteen secrets!"
     bundles.build(replace(OLD, encrypt=True), Model(), tmp_path / "secret")
@@ -300,3 +347,67 @@ def test_drive_full_or_gone(drive: Path) -> None:
     for use in (lambda: link.read("code.py"), lambda: link.write("code.py", b"1"), link.free_bytes):
         with pytest.raises(LinkLostError, match="plug the board in again"):
             use()
+
+
+@pytest.fixture
+def small_drive(tmp_path: Path) -> Iterator[Path]:
+    """A drive of 32 KiB: a real one in memory, which only root may mount."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
+    if not hasattr(os, "geteuid") or os.geteuid() or subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a file system needs root")
+    try:
+        (folder / "boot_out.txt").write_text("Adafruit CircuitPython 10.0.3 on 2025-10-17\n")
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+DEEP = replace(OLD, runtime="circuitpython", modules=(*OLD.modules, "torpor/hal/__init__.py"))
+
+
+def test_drive_really_full(small_drive: Path, tmp_path: Path) -> None:
+    bundles.build(DEEP, Model(image=bytes(200_000)), tmp_path / "b")
+    before = on_board(small_drive)
+    with pytest.raises(DiskFullError, match="bytes needed beside the old files"):
+        deploy(tmp_path / "b", FolderLink(small_drive))
+    assert on_board(small_drive) == before
+
+    class Hopeful(FolderLink):  # another program takes the space in between
+        def free_bytes(self) -> int:
+            return 1 << 30
+
+    with pytest.raises(DiskFullError, match="No space left on device; remove files from the drive"):
+        deploy(tmp_path / "b", Hopeful(small_drive))
+    assert on_board(small_drive) == before
+    assert [p.name for p in small_drive.iterdir()] == ["boot_out.txt"]  # and no empty folder
+
+
+@pytest.mark.parametrize(
+    "at", ["torpor", "torpor/energy", "torpor/hal", "code.py", "torpor/energy/ledger.py"]
+)
+def test_drive_full_at_any_moment(
+    at: str, drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without root: the space ends when this folder is made, or this file is written."""
+    bundles.build(DEEP, Model(), tmp_path / "b")
+    before = on_board(drive)
+    mkdirs, write = FolderLink.mkdirs, FolderLink.write
+
+    def failing_mkdirs(link: FolderLink, folder: str) -> None:
+        if folder == at:
+            raise DiskFullError("no room for a folder")
+        mkdirs(link, folder)
+
+    def failing_write(link: FolderLink, path: str, data: bytes, progress: Any = None) -> None:
+        if path == at + TEMPORARY:
+            write(link, path, data[: len(data) // 2])
+            raise DiskFullError("no room for a file")
+        write(link, path, data, progress)
+
+    monkeypatch.setattr(FolderLink, "mkdirs", failing_mkdirs)
+    monkeypatch.setattr(FolderLink, "write", failing_write)
+    with pytest.raises(DiskFullError, match="no room"):
+        deploy(tmp_path / "b", FolderLink(drive))
+    assert on_board(drive) == before and not (drive / "torpor").exists()

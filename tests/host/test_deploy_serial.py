@@ -29,7 +29,7 @@ __all__ = ["new", "old"]  # fixtures
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[VirtualBoard]:
-    with VirtualBoard(tmp_path / "board", flash_bytes=512 * 1024) as board:
+    with VirtualBoard(tmp_path / "board", flash_bytes=256 * 1024) as board:
         board.create()
         yield board
 
@@ -266,16 +266,16 @@ def test_clock_is_set_where_there_is_one(board: VirtualBoard) -> None:
     link.close()
 
 
-def test_deploy_command_starts_the_node(
-    board: VirtualBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deploy_command_starts_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`torpor deploy` as users call it: sends all, then nothing; the port is free again."""
     monkeypatch.setenv("TORPOR_HOME", str(tmp_path / "home"))
-    port = board.start()
     frost = REPOSITORY / "examples" / "frost"
-    first = deploy_node(frost, port, on="virtual", quiet=True)
-    assert "torpor/node.mpy" in first.sent and NO_CLOCK in first.warnings
-    assert deploy_node(frost, port, on="virtual", quiet=True).bytes_sent == 0
-    link = open_link(port)
-    assert link.read("key.bin") == keys.find("orchard-1")
-    link.close()
+    with VirtualBoard(tmp_path / "board") as board:
+        board.create()
+        port = board.start()
+        first = deploy_node(frost, port, on="virtual", quiet=True)
+        assert "torpor/node.mpy" in first.sent and NO_CLOCK in first.warnings
+        assert deploy_node(frost, port, on="virtual", quiet=True).bytes_sent == 0
+        link = open_link(port)
+        assert link.read("key.bin") == keys.find("orchard-1")
+        link.close()

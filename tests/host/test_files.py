@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from torpor_host.errors import TorporError
-from torpor_host.files import write_whole
+from torpor_host.files import is_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -98,3 +98,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "unlink", gone)  # the medium fails wholly: the first reason is told
     with pytest.raises(TorporError, match="No space left"):
         write_whole(tmp_path / "y", b"new")
+
+
+def test_is_file(tmp_path: Path) -> None:
+    (tmp_path / "y").touch()
+    assert is_file(tmp_path / "y")
+    for path in (tmp_path, tmp_path / "n", tmp_path / ("n" * 300), tmp_path / "nul\0"):
+        assert not is_file(path)

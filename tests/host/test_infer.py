@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """infer: single inputs and batches, here and in a real MicroPython process, and what it refuses."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,76 @@ def test_published_models_on_micropython(name: str, count: int, shared_data: Pat
     x = inputs_of(path.stem, shared_data)[:count]
     got = infer.run(compile_file(path).image, x, on="micropython")
     assert np.array_equal(got.reshape(count, -1), oracle(path, x))
+
+
+def npy(path: Path, shape: str, descr: str = "'|i1'", data: bytes = bytes(6), version: int = 1) -> Path:
+    """A file with a header as it says, whatever follows."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    size = len(header).to_bytes(2 if version == 1 else 4, "little")
+    path.write_bytes(b"\x93NUMPY" + bytes([version, 0]) + size + header + data)
+    return path
+
+
+def test_npy_headers_that_lie(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    for version in (1, 2):
+        x = infer.load_npy(npy(path, "(2, 3)", data=bytes(range(6)), version=version))
+        assert np.array_equal(x, np.arange(6).reshape(2, 3))
+    huge = (
+        r"x\.npy: not a \.npy array \(its header says \[999999999999, 7\] of int8, 6999999999993 bytes; 6 are"
+    )
+    with pytest.raises(TorporError, match=huge):
+        infer.load_npy(npy(path, "(999999999999, 7)"))
+    for shape, words in (
+        ("()", "a single number, not an array"),
+        ("(7,)", "7 bytes; 6 are there"),
+        ("(-1,)", "its header says"),
+        ("(-2, -3)", "its header says"),
+        ("(0, 999999999999)", "empty"),
+        (f"({'1, ' * 70})", "not a .npy array"),
+        ("((((", "not a .npy array"),
+        ("(" * 60 + "1", "not a .npy array"),
+        ("'a'", "not a .npy array"),
+        ("6", "not a .npy array"),
+    ):
+        with pytest.raises(TorporError) as caught:
+            infer.load_npy(npy(path, shape))
+        assert words in str(caught.value) and caught.value.fix
+    for descr, words in (
+        ("'<c8'", "not of numbers"),
+        ("[('a', '|i1')]", "not of numbers"),
+        ("'|O'", "Python objects"),
+        ("[[]]", r"not a \.npy"),
+        ("'Z'", r"not a \.npy"),
+    ):
+        with pytest.raises(TorporError, match=words):
+            infer.load_npy(npy(path, "(6,)", descr))
+    npy(path, "(6,)", version=3)
+    with pytest.raises(TorporError, match=r"not a \.npy array"):
+        infer.load_npy(path)
+
+
+def test_npy_headers_damaged_anywhere(tmp_path: Path) -> None:
+    """Each byte of a header in turn is another: an array or one clear error, never a traceback."""
+    path = tmp_path / "x.npy"
+    sound = npy(path, "(2, 3)").read_bytes()
+    for at in range(70):
+        for byte in b"\0(['{9-\xff\n":
+            path.write_bytes(sound[:at] + bytes([byte]) + sound[at + 1 :])
+            try:
+                infer.load_npy(path)
+            except TorporError as e:
+                assert "x.npy" in str(e) and e.fix
+
+
+def test_npy_only_from_and_to_files(tmp_path: Path) -> None:
+    with pytest.raises(TorporError, match="not a file"):
+        infer.load_npy(Path(os.devnull))
+    (tmp_path / "file").touch()
+    for path in (Path(""), Path("/"), tmp_path / "file" / "y", tmp_path / ("n" * 300)):
+        with pytest.raises(TorporError) as caught:
+            infer.save_npy(path, BATCH)
+        assert caught.value.fix
+    (tmp_path / "link").symlink_to("y.npy")
+    infer.save_npy(tmp_path / "link", BATCH)
+    assert (tmp_path / "link").is_symlink() and np.array_equal(np.load(tmp_path / "y.npy"), BATCH)

@@ -57,7 +57,7 @@ def test_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b'{"format": 2, "keys": {}}', b'{"format": 1}',
         b'{"format": 1, "keys": []}', b'{"format": 1, "keys": {"frost": "00"}}',
-        b'{"format": 1, "keys": {"frost": 5}}',
+        b'{"format": 1, "keys": {"frost": 5}}', b"[" * 100_000, b'{"a":' * 100_000,
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_reported_and_kept(home: Path, content: bytes) -> None:
@@ -101,3 +101,9 @@ def test_processes_at_once_lose_no_key(repository: Path, home: Path) -> None:
         assert process.wait() == 0
     assert sorted(keys.known()) == [f"node{i}" for i in range(6)]
     assert json.loads((home / "keys.json").read_text())["format"] == 1
+
+
+def test_a_byte_order_mark_does_no_harm(home: Path) -> None:
+    first = keys.get_or_create("frost")
+    (home / "keys.json").write_bytes(b"\xef\xbb\xbf" + (home / "keys.json").read_bytes())
+    assert keys.get_or_create("frost") == first

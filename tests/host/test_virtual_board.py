@@ -382,3 +382,61 @@ link._exec("import loop", "looping")
         finally:
             host.kill()
     wait_until_gone(board.folder)
+
+
+def test_processes_that_create_one_board_at_once(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from torpor_host.simulate.virtual_board import VirtualBoard\n"
+        "VirtualBoard(Path(sys.argv[1]), flash_bytes=65536).create()"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script, str(tmp_path / "b")]
+    creators = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in creators:
+        assert not process.communicate()[1] and process.returncode == 0
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["flash.img", "world"]
+
+
+def test_what_another_process_made_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, other = (
+        VirtualBoard(tmp_path / "b", flash_bytes=65536),
+        VirtualBoard(tmp_path / "b", flash_bytes=65536),
+    )
+    firmware = VirtualBoard._firmware
+
+    def faster(self: VirtualBoard, mode: str, image: Path) -> subprocess.CompletedProcess[str]:
+        if mode == "format":
+            monkeypatch.setattr(VirtualBoard, "_firmware", firmware)
+            other.create()
+        return firmware(self, mode, image)
+
+    monkeypatch.setattr(VirtualBoard, "_firmware", faster)
+    links: list[int] = []
+    link = os.link
+    monkeypatch.setattr(os, "link", lambda a, b: (link(a, b), links.append(os.stat(b).st_ino)))
+    board.create()
+    assert links == [board.flash.stat().st_ino]  # of two only the other's got there
+    assert sorted(p.name for p in board.folder.iterdir()) == ["flash.img", "world"]
+
+
+def test_folders_that_cannot_be_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in (tmp_path / "file", tmp_path / "file" / "b", tmp_path / "loop", tmp_path / ("n" * 300)):
+        with pytest.raises(DeviceError, match="give a folder that can be written"):
+            VirtualBoard(folder).create()
+    (tmp_path / "c" / "flash.img").mkdir(parents=True)
+    with pytest.raises(DeviceError, match="not a littlefs image"):
+        VirtualBoard(tmp_path / "c").create()
+
+    def refuses(a: Path, b: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuses)  # exFAT
+    board = VirtualBoard(tmp_path / "b", flash_bytes=65536)
+    board.create()
+    assert sorted(p.name for p in board.folder.iterdir()) == ["flash.img", "world"]
+    monkeypatch.setattr(os, "replace", refuses)
+    with pytest.raises(DeviceError, match="Operation not permitted; make room"):
+        VirtualBoard(tmp_path / "d", flash_bytes=65536).create()
+    assert [p.name for p in (tmp_path / "d").iterdir()] == ["world"]

@@ -25,7 +25,7 @@ MODEL_FILE = "model.tpm"
 KERNELS = {"auto": 0, "reference": 1, "ulab": 2}
 _LIMIT = 1 << 30  # small integers of a 32-bit board end here
 # Bytes of retained state: device/torpor/node.py's head, schedule, ledger; per trigger kind.
-_FIXED_STATE = 17 + 17 + 50
+_FIXED_STATE = 16 + 17 + 50
 _TRIGGER_STATE = {"level": 1, "change": 3, "zscore": 0, "energy": 0}
 _SLOT_HEAD = 8
 

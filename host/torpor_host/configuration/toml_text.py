@@ -7,6 +7,7 @@ too early is better than none.
 """
 
 import bisect
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ..errors import ConfigError
 
 Key = tuple[str | int, ...]
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_DEEPEST = 32  # tables and lists in each other; what we read needs 4
 _AT_LINE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)")
 
 
@@ -37,13 +39,17 @@ class Document:
 
 
 def read(path: Path, what: str = "configuration") -> Document:
-    """Return the file's content. Raises ConfigError when it is missing, not text, or not TOML."""
+    """Return the file's content.
+
+    Raises ConfigError when it is missing, not text, not TOML, nested too deeply, or has a number that is
+    not finite or, if whole, is beyond 64 bits (as TOML wants): so nobody after this has to think of them.
+    """
     try:
         raw = path.read_bytes()
     except OSError as e:
         raise ConfigError([f"{path}:1: no {what} can be read here: {e.strerror}; check the path"]) from None
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")  # Windows Notepad may put a byte order mark first
     except UnicodeDecodeError as e:
         line = raw[: e.start].count(b"\n") + 1
         raise ConfigError([f"{path}:{line}: not UTF-8 text; save the file as UTF-8"]) from None
@@ -56,7 +62,45 @@ def read(path: Path, what: str = "configuration") -> Document:
         raise ConfigError(
             [f"{path}:{line}: not valid TOML: {says}; correct this line or the one above"]
         ) from None
-    return Document(path, data, _Scanner(text.replace("\r\n", "\n")).scan())
+    except ValueError:
+        line = max(enumerate(text.split("\n"), 1), key=lambda n: sum(c.isdigit() for c in n[1]))[0]
+        raise ConfigError([f"{path}:{line}: a number of too many digits; write a shorter one"]) from None
+    except RecursionError:
+        raise _too_deep(path, text) from None
+    bad = _bad_numbers(data)
+    if bad is None:
+        raise _too_deep(path, text)
+    document = Document(path, data, _Scanner(text.replace("\r\n", "\n")).scan())
+    if bad:
+        placed = sorted((document.line(key), show_key(key), what, fix) for key, what, fix in bad)
+        raise ConfigError([f"{path}:{line}: {name}: {what}; {fix}" for line, name, what, fix in placed])
+    return document
+
+
+def _too_deep(path: Path, text: str) -> ConfigError:
+    """Name the line that opens most."""
+    line = max(enumerate(text.split("\n"), 1), key=lambda n: sum(n[1].count(c) for c in "[{."))[0]
+    what = f"tables or lists nested more than {_DEEPEST} deep"
+    return ConfigError([f"{path}:{line}: {what}; nothing here needs that, remove it"])
+
+
+def _bad_numbers(data: dict[str, Any]) -> list[tuple[Key, str, str]] | None:
+    """Return (key, what, fix) of numbers that nothing can be worked out with; None if nested too deeply."""
+    bad: list[tuple[Key, str, str]] = []
+    todo: list[tuple[Key, Any]] = [((), data)]
+    while todo:
+        key, value = todo.pop()
+        if len(key) > _DEEPEST:
+            return None
+        if isinstance(value, dict):
+            todo += [((*key, k), v) for k, v in value.items()]
+        elif isinstance(value, list):
+            todo += [((*key, i), v) for i, v in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            bad.append((key, f"{value} is not a finite number", "write a finite one"))
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            bad.append((key, "a number beyond 64 bits", "write a smaller one"))
+    return bad
 
 
 def show_key(key: Key) -> str:
@@ -92,7 +136,7 @@ class _Scanner:
                     self.at += 1
                 else:
                     self._pair(table)
-        except (IndexError, ValueError):
+        except (IndexError, ValueError, RecursionError):
             pass  # valid TOML beyond this scan: what has been found so far is kept
         return self.lines
 

@@ -9,6 +9,7 @@ from the field worth reading; for CircuitPython it is source without comments. O
 node's configuration names go in. The same input gives the same bytes.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -173,11 +174,19 @@ def _check_fit(manifest: Manifest, board: BoardFacts) -> None:
 
 
 def _write(files: Mapping[str, bytes], out: Path) -> None:
-    """Write `files` beside `out`, then swap the folders."""
+    """Write `files` beside `out`, then swap the folders. A symbolic link stays, where it leads is written."""
+    shown = out
     try:
+        # Resolved, since a rename would move the link and not the folder, and "." has no name.
+        out = Path(os.path.realpath(out))
+        if not out.name:
+            raise TorporError(f"{shown}: can't be a bundle", "give an empty or a new folder")
+        if out in (here := Path.cwd(), *here.parents):  # it would be gone under the shell that stands in it
+            what = f"{shown}: is the folder you are in" if out == here else f"{shown}: you are in it"
+            raise TorporError(f"{what}, a build replaces it as a whole", "change to another folder first")
         foreign = out.exists() and (not out.is_dir() or any(out.iterdir()))
         if foreign and not (out / manifests.FILE).is_file():
-            raise TorporError(f"{out}: is there and is no bundle", "give an empty or a new folder")
+            raise TorporError(f"{shown}: is there and is no bundle", "give an empty or a new folder")
         out.parent.mkdir(parents=True, exist_ok=True)
         new, old = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
         if old.exists() and not out.exists():
@@ -192,4 +201,4 @@ def _write(files: Mapping[str, bytes], out: Path) -> None:
         new.rename(out)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
-        raise TorporError(f"{out}: {e.strerror}", "give a folder that can be written") from None
+        raise TorporError(f"{shown}: {e.strerror}", "give a folder that can be written") from None

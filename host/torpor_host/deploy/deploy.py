@@ -12,6 +12,7 @@ power within them mixes old and new files, and the next deploy puts that right, 
 it knows what to remove, is still the old one.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -88,7 +89,8 @@ def deploy(
             link.mkdirs(folder)
         _send(link, contents, wanted, sending, report)
     except DiskFullError:
-        link.rename_all([(p + TEMPORARY, None) for p in [*sending, *sorted(arrived)]])
+        with contextlib.suppress(TorporError):  # that it is full is the news; the next deploy clears up too
+            link.rename_all([(p + TEMPORARY, None) for p in [*sending, *sorted(arrived)]])
         raise
 
     order = sorted(differing, key=_order)

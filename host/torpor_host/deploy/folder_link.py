@@ -87,10 +87,7 @@ class FolderLink(Link):
                     _sync(self.folder / new)
                     continue
                 (self.folder / old).unlink(missing_ok=True)
-                for parent in (self.folder / old).parents:
-                    if parent == self.folder or any(parent.iterdir()):
-                        break
-                    parent.rmdir()
+                _remove_empty((self.folder / old).parent, self.folder)
             _sync(self.folder)
 
     def list_files(self, folder: str) -> dict[str, int]:
@@ -115,6 +112,19 @@ class FolderLink(Link):
     def close(self) -> None:
         with contextlib.suppress(OSError):
             _sync(self.folder)
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder below root, and then what holds it, as long as nothing is in it.
+
+    One that is not there is passed over: a disk may be full before it could be made.
+    """
+    while folder != root:
+        if folder.is_dir():
+            if any(folder.iterdir()):
+                return
+            folder.rmdir()
+        folder = folder.parent
 
 
 def _sync(path: Path) -> None:

@@ -81,7 +81,7 @@ def decode(data: bytes, where: str) -> Manifest:
         name, board, runtime = (str(raw[key]) for key in ("name", "board", "runtime"))
         manifest = Manifest(name, board, runtime, bool(raw["encrypt"]), files)
         stated = raw["id"]
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as e:
         raise TorporError(f"{where}: not a bundle's manifest ({type(e).__name__}: {e})", _REBUILD) from None
     for f in files:
         path = PurePosixPath(f.path)

@@ -67,8 +67,8 @@ for a,b in %r:
    a=a.rsplit('/',1)[0]
    try:
     os.rmdir(a)
-   except OSError:
-    break
+   except OSError as e:
+    if e.errno!=2:break
 """
 
 _READ = """

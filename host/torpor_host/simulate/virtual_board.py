@@ -13,8 +13,10 @@ Flash is an image of NOR blocks of 4 KiB under littlefs, so a full disk and a re
 board; the heap is bounded as on a board, `heap_bytes` holding the file system's buffers too.
 """
 
+import contextlib
 import json
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -50,7 +52,7 @@ class VirtualBoard:
     def __init__(self, folder: Path, heap_bytes: int = 100 * 1024, flash_bytes: int = 2048 * 1024) -> None:
         if os.name != "posix":
             raise TorporError("the virtual board needs a pseudo-terminal, as Linux and macOS have", "use WSL")
-        self.folder = folder.resolve()
+        self.folder = Path(os.path.realpath(folder))
         self.world = self.folder / "world"
         self.flash = self.folder / "flash.img"
         self.heap_bytes = heap_bytes
@@ -62,21 +64,37 @@ class VirtualBoard:
     def create(self) -> None:
         """Make what is missing: the folder, an empty world, an empty file system.
 
-        Raises DeviceError when flash.img is there but is no littlefs.
+        Processes that do so at once share what the first of them made. Raises DeviceError when flash.img is
+        there but is no littlefs, or the folder can't be written.
         """
-        self.world.mkdir(parents=True, exist_ok=True)
-        if self.flash.is_file():
-            if self._firmware("console", self.flash).returncode:
-                raise DeviceError(f"{self.flash}: not a littlefs image", fix="delete it to start afresh")
-            return
-        part = self.flash.with_suffix(".part")
-        with open(part, "wb") as f:
-            f.write(b"\xff" * self.flash_bytes)
-        done = self._firmware("format", part)
-        if done.returncode:
-            part.unlink()
-            raise DeviceError(f"{self.flash}: could not be formatted", done.stdout)
-        os.replace(part, self.flash)
+        try:
+            self.world.mkdir(parents=True, exist_ok=True)
+            if not self.flash.exists():
+                self._format()
+        except OSError as e:
+            fix = "make room, or give a folder that can be written"
+            raise DeviceError(f"{self.folder}: {e.strerror or e}", fix=fix) from None
+        if not self.flash.is_file() or self._firmware("console", self.flash).returncode:
+            raise DeviceError(f"{self.flash}: not a littlefs image", fix="delete it to start afresh")
+
+    def _format(self) -> None:
+        """Put an empty file system in place, unless another process is faster."""
+        part = self.folder / f"flash.{secrets.token_hex(8)}.part"
+        try:
+            with open(part, "xb") as f:
+                f.write(b"\xff" * self.flash_bytes)
+            done = self._firmware("format", part)
+            if done.returncode:
+                raise DeviceError(f"{self.flash}: could not be formatted", done.stdout)
+            try:
+                os.link(part, self.flash)  # unlike a rename it leaves what is there in place
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links, such as exFAT
+                os.replace(part, self.flash)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
 
     def start(self) -> str:
         """Plug the board in; return the port. Nothing runs but the REPL: main.py is left to run_main()."""
