@@ -62,11 +62,11 @@ def bench_infer() -> None:
 
         base = seconds(invoke) / 100
         print(f"{path.stem:28}{'reference':>12}{'tflite-micro':>13}{base * 1e3:12.4f}{1:16.1f}")
-        few = 3 if compiled.report["macs"] > 100_000 else 3000
+        few = max(3, min(3000, 5_000_000 // max(1, compiled.report["macs"])))
         batch = np.repeat(x[None] if x.shape[0] != 1 else x, few, axis=0)
         for kernels, on in (("reference", "cpython"), ("ulab", "cpython"), ("reference", "micropython")):
-            one = seconds(partial(infer.run, compiled.image, batch[:1], kernels, on), 1)
-            many = seconds(partial(infer.run, compiled.image, batch, kernels, on), 1)
+            one = seconds(partial(infer.run, compiled.image, batch[:1], kernels, on), 2)
+            many = seconds(partial(infer.run, compiled.image, batch, kernels, on), 2)
             each = max(many - one, 1e-9) / (few - 1)
             print(f"{path.stem:28}{kernels:>12}{on:>13}{each * 1e3:12.4f}{each / base:16.1f}")
 
