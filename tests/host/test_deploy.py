@@ -411,3 +411,11 @@ def test_drive_full_at_any_moment(
     with pytest.raises(DiskFullError, match="no room"):
         deploy(tmp_path / "b", FolderLink(drive))
     assert on_board(drive) == before and not (drive / "torpor").exists()
+
+
+def test_drive_removal_below_a_folder_that_was_never_made(drive: Path) -> None:
+    (drive / "torpor").mkdir()
+    (drive / "x.py").touch()
+    FolderLink(drive).rename_all([("torpor/hal/deep/a.py", None), ("no/a.py", None), ("x.py", None)])
+    assert not (drive / "torpor").exists() and not (drive / "x.py").exists()
+    assert (drive / "boot_out.txt").is_file()

@@ -66,6 +66,15 @@ def test_serial_deploys(board: VirtualBoard, old: Path, new: Path) -> None:
     link.close()
 
 
+def test_serial_removal_below_a_folder_that_was_never_made(board: VirtualBoard) -> None:
+    link = open_link(board.start())
+    link.mkdirs("torpor")
+    link.write("x.py", b"1")
+    link.rename_all([("torpor/hal/deep/a.py", None), ("no/a.py", None), ("x.py", None)])
+    assert link.list_files("") == {}
+    link.close()
+
+
 def test_serial_names_and_sizes(board: VirtualBoard) -> None:
     """What could be mistaken for something else on the way: quotes, control bytes, the edges of a chunk."""
     link = open_link(board.start())
