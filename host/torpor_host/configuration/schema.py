@@ -39,7 +39,7 @@ class NodeTable(Table):
     wake_every: Duration = Field(ge=1, le=86400 * 366, examples=['"30min"'])
     utc_offset: Duration = Field(default=0.0, ge=-14 * 3600, le=14 * 3600, examples=['"-5h"'])
     sleep: Literal["deep", "light"] = Field(default="deep", examples=['"deep"'])
-    checkpoint_every: Duration = Field(default=86400.0, gt=0, examples=['"24h"'])
+    checkpoint_every: Duration = Field(default=86400.0, gt=0, le=86400 * 366, examples=['"24h"'])
 
 
 class SensorTable(Table):
