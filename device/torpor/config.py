@@ -26,7 +26,7 @@ def load(path: str) -> tuple:
         with open(path, "rb") as f:
             data = f.read()
     except OSError:
-        raise ConfigError("file")  # noqa: B904 (a board keeps no cause)
+        raise ConfigError("file")  # a board keeps no cause
     size = len(data)
     if size < _HEADER_BYTES:
         raise ConfigError("length")

@@ -67,7 +67,7 @@ class Slots:
         try:
             self._write(self._next, payload)
         except OSError:
-            raise StoreError(self._next)  # noqa: B904 (a board keeps no cause)
+            raise StoreError(self._next)  # a board keeps no cause
         # Only now: after a failed write the same slot, which may be spoilt, is tried again.
         self._low, self._high = low, high
         self._next ^= 1
