@@ -16,7 +16,7 @@ class Link:
         try:
             self._air(payload)
         except OSError as e:
-            raise LinkError(e.errno)  # noqa: B904 (a board keeps no cause)
+            raise LinkError(e.errno)  # a board keeps no cause
 
 
 def create(args, hal):
