@@ -4,13 +4,15 @@
 import numpy as np
 
 from torpor.nn.model import Model
+from torpor_host.compiler.image import read
 from torpor_host.kernels import ulab_stand_in
 
 KERNELS = ("reference", "ulab")
+DTYPES = {"int8": "i1", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 
 def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.ndarray]:
-    """Return the outputs, flat: int8 or float32."""
+    """Return the outputs, flat, of the model's own dtypes."""
     with ulab_stand_in.installed():
         model = Model(image, kernels)
     assert model.kernels == kernels
@@ -18,6 +20,6 @@ def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.nda
         memoryview(getattr(view, "raw", view)).cast("B")[:] = x.tobytes()
     model.run()
     return [
-        np.frombuffer(bytes(view.raw), dtype="<f4") if hasattr(view, "raw") else np.array(view, dtype=np.int8)
-        for view in model.outputs
+        np.frombuffer(bytes(getattr(view, "raw", view)), dtype=DTYPES[t.dtype])
+        for view, t in zip(model.outputs, read(image, "image").outputs, strict=True)
     ]

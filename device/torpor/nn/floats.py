@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""QUANTIZE (float32 to int8), DEQUANTIZE (int8 to float32), and the view of a float32 tensor.
+"""QUANTIZE (float32 to int8) and DEQUANTIZE (int8 to float32).
 
     10 QUANTIZE      in, out, count, thresholds
     11 DEQUANTIZE    in, out, count, table
@@ -10,8 +10,6 @@ them are not above the input, where a float32's bits compare as integers once ne
 (`key`). table: 256 int32, the float32 bits of the outputs for -128..127.
 Source: TensorFlow Lite Micro's AffineQuantize and Dequantize, tabulated on the host.
 """
-
-import struct
 
 from ..compat import const
 
@@ -63,24 +61,3 @@ def dequantize(t):
         for shift in (0, 8, 16, 24):
             arena[y] = ((bits >> shift & 255) ^ 128) - 128
             y += 1
-
-
-class FloatView:
-    """A float32 tensor in the arena, read and written like array('f'); `.raw` is its memoryview of bytes."""
-
-    def __init__(self, raw):
-        self.raw = raw
-
-    def __len__(self):
-        return len(self.raw) >> 2
-
-    def _at(self, i):
-        if not 0 <= i < len(self.raw) >> 2:
-            raise IndexError(i)
-        return i << 2
-
-    def __getitem__(self, i):
-        return struct.unpack_from("<f", self.raw, self._at(i))[0]
-
-    def __setitem__(self, i, value):
-        struct.pack_into("<f", self.raw, self._at(i), value)

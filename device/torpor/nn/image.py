@@ -13,8 +13,9 @@ from ..compat import const, crc32
 from ..errors import ImageError
 
 VERSION = 1
-INT8 = 1
-FLOAT32 = 4
+INT8 = 1  # 2 int16, 3 int32, 4 float32
+SIZES = (0, 1, 2, 4, 4)  # bytes of one value, by dtype
+TYPECODES = " bhif"
 _HEADER = const(48)
 _TENSOR = const(36)
 _CHUNK = const(256)
@@ -109,13 +110,13 @@ class Image:
         dtype, rank, role, _, offset, zero, size, scale, d0, d1, d2, d3 = struct.unpack("<BBBBiiIf4i", raw)
         if role == 0:
             return
-        self.need(role <= 2 and rank <= 4 and dtype in (INT8, FLOAT32), "tensor")
+        self.need(role <= 2 and rank <= 4 and INT8 <= dtype <= 4, "tensor")
         shape = (d0, d1, d2, d3)[:rank]
-        count = 4 if dtype == FLOAT32 else 1
+        count = SIZES[dtype]
         for d in shape:
             self.need(0 < d <= RAM_LIMIT, "shape")
             count *= d
-        self.need(count == size and not (dtype == FLOAT32 and offset & 3), "tensor")
+        self.need(count == size and offset % SIZES[dtype] == 0, "tensor")
         self.ram(offset, size)
         self.need(-128 <= zero <= 127, "zero point")
         (self.inputs if role == 1 else self.outputs).append((dtype, offset, size, scale, zero, shape))

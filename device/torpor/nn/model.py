@@ -13,7 +13,7 @@ import io
 
 from ..compat import const
 from ..errors import ImageError
-from .image import FLOAT32, Image, zeros
+from .image import INT8, SIZES, TYPECODES, Image, zeros
 
 _LARGE = const(4096)  # an image for which memory matters more than the milliseconds of a collection
 
@@ -30,9 +30,9 @@ class Model:
     kernels: "reference", "ulab", "native", or None for native where the module `torpor_native` lies on the
     board and knows all operators, else ulab where the firmware has it, else reference; `.kernels` says which.
     `.input`, `.output` are views of the first input and output tensor, flat, row-major: int8 as a memoryview
-    of signed bytes, float32 as a FloatView; `.inputs`, `.outputs` all of them. Write all of the input before
-    each run(): its memory is used again once it has been read. run() allocates nothing with the reference
-    kernels where integers of 62 bits are no heap objects.
+    of signed bytes, int16, int32 and float32 as a words.View; `.inputs`, `.outputs` all of them. Write all of
+    the input before each run(): its memory is used again once it has been read. run() allocates nothing with
+    the reference kernels where integers of 62 bits are no heap objects.
     Raises ImageError(what, offset) for an image that is bad or does not fit the memory.
     """
 
@@ -112,8 +112,8 @@ class Model:
 def _view(arena, tensor):
     dtype, offset, size, _, _, _ = tensor
     view = arena[offset : offset + size]
-    if dtype == FLOAT32:
-        from .floats import FloatView
+    if dtype == INT8:
+        return view
+    from .words import View
 
-        return FloatView(view)
-    return view
+    return View(view, TYPECODES[dtype], SIZES[dtype])

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import image, operators, plan, spec, tflite, views
 from .ir import Graph, Tensor
+from .operators.base import per_tensor
 from .passes import PASSES
 
 __all__ = ["Compiled", "compile_bytes", "compile_file"]
@@ -76,7 +77,7 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
 
 
 def _edge(tensor: Tensor) -> dict[str, Any]:
-    quantized = tensor.dtype == "int8"
+    quantized = tensor.dtype != "float32" and per_tensor(tensor)
     return {
         "name": tensor.name,
         "shape": list(tensor.shape),

@@ -15,6 +15,7 @@ from ..errors import CompileError, ImageFileError
 from . import operators
 from .device import import_device
 from .ir import Graph, Tensor
+from .operators.base import per_tensor
 from .plan import Plan
 
 MAGIC = b"TPM\x1a"
@@ -157,7 +158,7 @@ def _tensor_record(tensor: Tensor, role: int, offset: int) -> bytes:
     if len(shape) > _AXES:  # inner tensors only; leading axes are folded into one
         lead = tensor.count // int(np.prod(shape[-_AXES + 1 :]))
         shape = (lead, *shape[-_AXES + 1 :])
-    quantized = tensor.dtype == "int8"
+    quantized = tensor.dtype != "float32" and per_tensor(tensor)
     return _TENSOR.pack(
         _DTYPES[tensor.dtype], len(shape), role, 0, offset, tensor.zero_point if quantized else 0,
         tensor.size_bytes, float(tensor.scale) if quantized else 1.0, *shape, *(1,) * (_AXES - len(shape)),
@@ -234,7 +235,7 @@ def describe(info: ImageInfo) -> str:
     roles: dict[int, str] = {_INNER: "inner", _INPUT: "input", _OUTPUT: "output"}
     for t in info.tensors:
         shape = "x".join(map(str, t.shape)) or "scalar"
-        scale = f"{t.scale:.6g}" if t.dtype == "int8" else ""
+        scale = f"{t.scale:.6g}" if t.dtype != "float32" else ""
         lines.append(
             _row(
                 roles.get(t.role, "?"),

@@ -66,7 +66,7 @@ def _static(graph: Graph) -> bool:
 
 def _io_typed(graph: Graph) -> bool:
     for t in (graph.tensors[i] for i in graph.inputs + graph.outputs):
-        if t.dtype not in ("int8", "float32") or len(t.shape) > 4:
+        if t.dtype not in ("int8", "int16", "int32", "float32") or len(t.shape) > 4:
             return False
         if t.dtype == "int8" and not per_tensor(t):
             return False
@@ -83,11 +83,11 @@ SOUND: tuple[Rule, ...] = (
     (_unique_io, "a tensor is an input or output twice"),
     (lambda g: all(g.tensors[t].data is None for t in g.inputs + g.outputs), "a constant as input or output"),
     (lambda g: not any(g.tensors[t].variable for t in _tensors_of(g)), "a variable (streaming state)"),
-    (_io_typed, "an input or output that is not int8 or float32, or has more than 4 axes"),
+    (_io_typed, "an input or output that is not int8, int16, int32 or float32, or has more than 4 axes"),
 )
 _FIXES = {
     "a tensor whose shape is dynamic, empty or too large": "convert with a fixed batch size of 1",
-    "an input or output that is not int8 or float32, or has more than 4 axes": (
+    "an input or output that is not int8, int16, int32 or float32, or has more than 4 axes": (
         "convert with inference_input_type and inference_output_type int8"
     ),
     "a tensor of an unknown type": "convert with full integer quantization (int8)",
