@@ -45,6 +45,7 @@ class Spec:
     runtime: str = "micropython"
     modules: Sequence[str] = ("torpor/config.py", "torpor/sense/ring.py", "torpor/hal/__init__.py")
     encrypt: bool = False
+    native: str | None = None
     node_bin: bytes = b"TPCF" + bytes(40)
 
     def encode(self, report: Any) -> bytes:

