@@ -6,7 +6,7 @@ from .energy.ledger import INFER
 from .errors import NodeError
 from .node import FEATURES, MODEL
 
-_KERNELS = (None, "reference", "ulab", "native")  # by number, in tag 5
+_KERNELS = (None, "reference", "ulab", "native", "viper")  # by number, in tag 5
 
 
 class Thinker:

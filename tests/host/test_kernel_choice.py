@@ -35,9 +35,8 @@ def node(folder: Path, hidden: int, board: str, asked: str = "auto") -> Path:
     return made
 
 
-def test_a_large_model_gets_native_kernels_and_nothing_else(tmp_path: Path) -> None:
-    project = prepare(node(tmp_path / "node", 3000, "esp32c3-devkitm-1"))
-    assert project.spec.kernels == "native"
+def test_native_kernels_and_nothing_else(tmp_path: Path) -> None:
+    project = prepare(node(tmp_path / "node", 3000, "esp32c3-devkitm-1", "native"))
     manifest = bundles.build(project.spec, project.compiled, tmp_path / "out")
     nn = {f.path for f in manifest.files if f.path.startswith("torpor/nn/")}
     assert nn == {f"torpor/nn/{name}.mpy" for name in ("model", "image", "native")}
@@ -53,6 +52,17 @@ def test_a_small_model_gets_plain_python_of_its_operators(tmp_path: Path) -> Non
     assert kernels.NATIVE_FILE not in {f.path for f in manifest.files}
 
 
+def test_a_model_between_gets_viper(tmp_path: Path) -> None:
+    project = prepare(node(tmp_path / "node", 1000, "esp32c3-devkitm-1"))
+    assert project.spec.kernels == "viper"
+    manifest = bundles.build(project.spec, project.compiled, tmp_path / "out")
+    nn = {f.path.split("/")[-1] for f in manifest.files if f.path.startswith("torpor/nn/")}
+    plain = {"dense.mpy", "fixed.mpy", "image.mpy", "model.mpy", "reference.mpy"}
+    assert nn == plain | {"viper_kernels.mpy", "viper_loops.mpy"}
+    code = (tmp_path / "out" / "torpor" / "nn" / "viper_loops.mpy").read_bytes()
+    assert code[2] >> 2 == NUMBERS["rv32imc"]
+
+
 def test_circuitpython_gets_ulab() -> None:
     assert kernels.choose("auto", "circuitpython", boards.load("feather-nrf52840-sense"), {}, b"") == "ulab"
 
@@ -60,12 +70,14 @@ def test_circuitpython_gets_ulab() -> None:
 def test_the_cheaper_set_wins() -> None:
     board = boards.load("esp32c3-devkitm-1")
     image = compile_file(Path(__file__).parents[2] / "examples" / "frost" / "frost.tflite").image
-    found = [kernels.choose("auto", "micropython", board, {"macs": macs}, image) for macs in (10, 10**5)]
-    assert found == ["reference", "native"]
+    found = [
+        kernels.choose("auto", "micropython", board, {"macs": macs}, image) for macs in (10, 10**4, 10**6)
+    ]
+    assert found == ["reference", "viper", "native"]
     unknown = replace_code(image, 999)
     with pytest.raises(ImageError):
         Model(unknown, "reference")
-    assert kernels.choose("auto", "micropython", board, {"macs": 10**5}, unknown) == "reference"
+    assert kernels.choose("auto", "micropython", board, {"macs": 10**6}, unknown) == "viper"
 
 
 def replace_code(image: bytes, code: int) -> bytes:
@@ -90,10 +102,10 @@ def test_native_codes_are_those_of_the_c() -> None:
 
 
 @needs_native
-def test_a_node_on_native_kernels_sends_the_same_frames(tmp_path: Path) -> None:
+def test_a_node_sends_the_same_frames_on_any_kernels(tmp_path: Path) -> None:
     """The real MicroPython loads the module from the board's file system, over some days of weather."""
     found = {}
-    for asked in ("reference", "native"):
+    for asked in ("reference", "viper", "native"):
         folder = node(tmp_path / asked, 40, "esp32c3-devkitm-1", asked)
         out = tmp_path / f"out-{asked}"
         run = torpor("run", folder, "--on", "virtual", "--for", "20d", "--out", out, "--json")
@@ -103,7 +115,7 @@ def test_a_node_on_native_kernels_sends_the_same_frames(tmp_path: Path) -> None:
         found[asked] = (summary["counters"]["inferences"], summary["uplinks"], summary.get("events"))
         listed = {p.name for p in (out / "bundle").iterdir()}
         assert (kernels.NATIVE_FILE in listed) == (asked == "native")
-    assert found["native"] == found["reference"]
+    assert found["native"] == found["reference"] == found["viper"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,7 @@ def test_which_machine_code_a_board_loads(board: str, module: str, good: bool) -
 
 @pytest.mark.parametrize(("native", "says"), [(10, "the board is xtensawin"), (0, "without native code")])
 def test_deploy_refuses_machine_code_of_another_board(native: int, says: str, tmp_path: Path) -> None:
-    project = prepare(node(tmp_path / "node", 3000, "esp32c3-devkitm-1"))
+    project = prepare(node(tmp_path / "node", 3000, "esp32c3-devkitm-1", "native"))
     spec = replace(project.spec, encrypt=False)
     bundles.build(spec, project.compiled, tmp_path / "out")
     link = FakeLink()

@@ -27,8 +27,8 @@ def load(path, kernels=None):
 class Model:
     """`data`: the image as bytes, or an open binary file, which is read now and not needed later.
 
-    kernels: "reference", "ulab", "native", or None for native where the module `torpor_native` lies on the
-    board and knows all operators, else ulab where the firmware has it, else reference; `.kernels` says which.
+    kernels: "reference", "ulab", "viper", "native", or None for the first there is: native where the module
+    `torpor_native` lies on the board and knows all operators, viper, ulab, reference; `.kernels` says which.
     `.input`, `.output` are views of the first input and output tensor, flat, row-major: int8 as a memoryview
     of signed bytes, int16, int32 and float32 as a words.View; `.inputs`, `.outputs` all of them. Write all of
     the input before each run(): its memory is used again once it has been read. run() allocates nothing with
@@ -37,7 +37,7 @@ class Model:
     """
 
     def __init__(self, data, kernels=None):
-        if kernels not in (None, "reference", "ulab", "native"):
+        if kernels not in (None, "reference", "ulab", "viper", "native"):
             raise ValueError("kernels")
         data = data if hasattr(data, "readinto") else io.BytesIO(data)
         image = Image(data)
@@ -87,7 +87,16 @@ class Model:
         self.kernels = "native"
 
     def _find(self, kernels):
-        if kernels != "reference":
+        if kernels in (None, "viper"):
+            try:
+                from .viper_kernels import bind
+
+                self.kernels = "viper"
+                return bind
+            except (ImportError, AttributeError, SyntaxError):  # no such file, or no viper in this firmware
+                if kernels is not None:
+                    raise ImportError("viper") from None
+        if kernels in (None, "ulab"):
             try:
                 import ulab  # noqa: F401 (most boards end here, without reading the kernels)
 

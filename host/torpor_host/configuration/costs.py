@@ -52,7 +52,12 @@ OPERATOR_MS = Range(1, 0.2, 5)  # per operator of the model: call, loop set-up
 # Cycles per multiply-accumulate. reference: an empty bytecode `for` pass is 222 instructions on a Cortex-M4
 # (the project's facts, section 6), a pass of a kernel's inner loop some five times that; ulab: 28
 # instructions per MAC in its float32 dot (same place), conversions on top.
-CYCLES_PER_MAC: Mapping[str, Range] = {"reference": Range(1200, 400, 4000), "ulab": Range(45, 28, 150)}
+# viper: 14.5 instructions in the best loop tried, 45 in a plain one (same place), 1 to 2 cycles each.
+CYCLES_PER_MAC: Mapping[str, Range] = {
+    "reference": Range(1200, 400, 4000),
+    "ulab": Range(45, 28, 150),
+    "viper": Range(25, 15, 90),
+}
 # native, by architecture: instructions per MAC of the keyword model, counted on emulated processors
 # (tools/bench/cortex.py, xtensa.py), at 1.0 to 2.0 cycles each, and flash that waits.
 NATIVE_CYCLES_PER_MAC: Mapping[str, Range] = {
@@ -63,7 +68,8 @@ NATIVE_CYCLES_PER_MAC: Mapping[str, Range] = {
     "rv32imc": Range(8, 5, 20),
     "x64": Range(1, 0.2, 4),
 }
-NATIVE_LOAD_MS = Range(25, 5, 100)  # a guess: some 20 KB more from flash to memory than the Python kernels
+# Guesses: what loads beyond the plain Python kernels, some 20 KB of machine code, or 4.
+LOAD_MS: Mapping[str, Range] = {"native": Range(25, 5, 100), "viper": Range(6, 1, 30)}
 
 
 # What a sensor draws while the node sleeps, in uA. BME280 data sheet (BST-BME280-DS002), table 1, sleep
@@ -95,7 +101,7 @@ def infer_ms(board: Board, kernels: str, macs: int, loads: bool = True) -> Range
     native = kernels == "native"
     cycles = (NATIVE_CYCLES_PER_MAC[board.mpy_arch] if native else CYCLES_PER_MAC[kernels]) * macs
     ms = Range(*(c / hz * 1000 for c, hz in zip(cycles.as_tuple(), clock.as_tuple(), strict=True)))
-    return ms + NATIVE_LOAD_MS if native and loads else ms
+    return ms + LOAD_MS[kernels] if kernels in LOAD_MS and loads else ms
 
 
 def by_cause(

@@ -4,9 +4,9 @@
     kernels = choose("auto", "micropython", board, compiled.report, compiled.image)
     files = modules(kernels, compiled.image)
 
-A bundle carries one set: what is probed for in vain costs a look-up on each wake. Native code multiplies
-some hundred times as fast as bytecode but is more to load, so a model of a few thousand multiplications is
-cheaper without it.
+A bundle carries one set: what is probed for in vain costs a look-up on each wake. Machine code multiplies
+ten (viper) to some hundred times (native) as fast as bytecode but is more to load, so that a small model is
+cheaper without.
 """
 
 import io
@@ -23,9 +23,12 @@ from .board import Board
 from .modules import closure
 
 # by number in record 5 of node.bin (torpor/think.py)
-NUMBERS = {"auto": 0, "reference": 1, "ulab": 2, "native": 3}
+NUMBERS = {"auto": 0, "reference": 1, "ulab": 2, "native": 3, "viper": 4}
 NATIVE_FILE = f"{library.MODULE}.mpy"
-_ENTRIES = {"reference": ("reference",), "ulab": ("ulab_kernels", "reference"), "native": ("native",)}
+_ENTRIES = {
+    "reference": ("reference",), "ulab": ("ulab_kernels", "reference"), "native": ("native",),
+    "viper": ("viper_kernels", "viper_loops", "reference"),
+}  # fmt: skip
 
 
 def choose(asked: str, runtime: str, board: Board, report: Mapping[str, Any], image: bytes) -> str:
@@ -34,7 +37,7 @@ def choose(asked: str, runtime: str, board: Board, report: Mapping[str, Any], im
         return asked
     if runtime == "circuitpython":  # it has ulab, and loads no native code
         return "ulab"
-    possible = ["reference"]
+    possible = ["reference", "viper"]
     if _runs_native(board.mpy_arch, image):
         possible.append("native")
     return min(possible, key=lambda kernels: costs.infer_ms(board, kernels, report["macs"]).value)

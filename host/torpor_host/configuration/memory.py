@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a model takes of a board's heap, beside the node that runs it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ _NODE_BYTES_64 = 96 * 1024
 _NODE_BYTES_32 = 48 * 1024
 # First-fit leaves gaps between blocks: 5 to 8 % measured, with networks of one large layer.
 _FRAGMENTATION = 1.1
+_VIPER_CODE_BYTES = 8 * 1024  # of machine code, twice what the .mpy has: it is read before it is placed
 
 
 def heap_bytes(report: Mapping[str, Any], board: Board, kernels: str = "reference") -> int:
@@ -28,5 +30,8 @@ def heap_bytes(report: Mapping[str, Any], board: Board, kernels: str = "referenc
         model += report.get("flash_bytes", 0) + len(native_file(board.mpy_arch))
     else:
         model += report.get("weights_bytes", 0)
+    if kernels == "viper":  # sums of 32 bits for the largest row of outputs
+        rows = (math.prod(o["output_shape"][-2:]) for o in report.get("operators", ()))
+        model += _VIPER_CODE_BYTES + 4 * max(rows, default=0)
     node = _NODE_BYTES_64 if board.chip == "virtual" else _NODE_BYTES_32
     return round(model * _FRAGMENTATION) + node

@@ -293,13 +293,12 @@ class NodeSpec:
         """The kernel set where the node is put: a virtual board has no ulab, not every machine native."""
         if self.on != "virtual" or self.kernels in ("auto", "reference"):
             return self.kernels
-        return "native" if self.kernels == "native" and carried.for_machine() else "reference"
+        machine_code = self.kernels in ("viper", "native") and carried.for_machine() is not None
+        return self.kernels if machine_code else "reference"
 
     @property
-    def native(self) -> str | None:
-        """Architecture of the native module that goes with the node, None where it needs none."""
-        if self.runs_on != "native":
-            return None
+    def mpy_arch(self) -> str | None:
+        """Architecture of machine code where the node is put; None on a machine without kernels for it."""
         return carried.for_machine() if self.on == "virtual" else self.board.mpy_arch
 
     def encode(self, report: Mapping[str, Any] | None = None, deep: bool | None = None) -> bytes:
