@@ -227,7 +227,9 @@ static bool conv_wide(const struct image *m, const int32_t *a, const struct outp
     int8_t *y = m->arena + a[OUT];
     int32_t pixels = a[OUT_H] * a[OUT_W], most = WINDOW_BYTES / step;
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
-        if (direct && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
+        /* unit by unit outside, pixel by pixel inside: not where outputs lie over inputs that the next units read */
+        bool apart = n <= LANES || y + pixels * n <= x || x + a[H] * a[W] * c <= y;
+        if (direct && apart && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
             wide_rows(x, c, pixels, y, depth, n, weights, bias, out);
             y += pixels * n;
             continue;

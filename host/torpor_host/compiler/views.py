@@ -21,15 +21,16 @@ def run(graph: Graph) -> None:
         for part in PARTS[op.name](graph, op):
             _link(graph, op, part)
         bound = _bound(graph)
-        if bound > best:
+        if bound[0] > best[0] or bound[1] > best[1]:
             graph.storage, graph.shifts = before
         else:
             best = bound
 
 
-def _bound(graph: Graph) -> int:
-    buffers, _ = plan.lifetimes(graph)
-    return plan.lower_bound(buffers)
+def _bound(graph: Graph) -> tuple[int, int]:
+    """With overlaps of inputs and outputs, which a view may rule out, and without."""
+    buffers, owner = plan.lifetimes(graph)
+    return plan.lower_bound(buffers, plan.overlaps(graph, buffers, owner)), plan.lower_bound(buffers)
 
 
 def _link(graph: Graph, op: Operator, part: Part) -> None:
