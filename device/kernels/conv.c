@@ -4,8 +4,9 @@
  */
 #include "copy.h"
 #include "dense.h"
-#include "dsp.h"
 #include "image.h"
+#include "pair.h"
+#include "plain.h"
 #include "wide.h"
 
 enum {
@@ -19,6 +20,12 @@ static bool is_direct(const int32_t *a)
     return a[FILTER_H] == 1 && a[FILTER_W] == 1 && a[TOP] == 0 && a[LEFT] == 0
         && times((uint32_t)a[OUT_H] - 1, (uint32_t)a[STRIDE_Y]) < (uint32_t)a[H]
         && times((uint32_t)a[OUT_W] - 1, (uint32_t)a[STRIDE_X]) < (uint32_t)a[W];
+}
+
+/* A window's bytes as they lie in scratch: what lies behind it is aligned. */
+static inline uint32_t whole_words(uint32_t bytes)
+{
+    return plus(bytes, 3) & ~(uint32_t)3;
 }
 
 /* Positions of windows along one axis must be whole numbers of 32 bits. */
@@ -45,8 +52,9 @@ void torpor_check_conv(struct image *m, const int32_t *a, uint32_t n, uint32_t c
     need(m, a[STEP] == 0 || a[STEP] == 1);
     bool depthwise = code == DEPTHWISE;
     need(m, !depthwise || a[N] % a[C] == 0);
-    if (depthwise || !is_direct(a))
-        need_ram(m, a[SCRATCH], product4(a[FILTER_H], a[FILTER_W], a[C], 1));
+    uint32_t window = whole_words(product4(a[FILTER_H], a[FILTER_W], a[C], 1));
+    need_ram(m, a[SCRATCH], times(window, depthwise ? (a[N] == a[C] ? 3 : 1) : is_direct(a) ? 4 : 5));
+    need_here(m, (a[SCRATCH] & 3) == 0);
     need_int8(m, a[WEIGHTS], product4(a[FILTER_H], a[FILTER_W], depthwise ? 1 : a[C], a[N]));
     need_output(m, a[BIAS], a[MULTIPLIERS], a[SHIFTS], (uint32_t)a[N], a[STEP]);
     need_span(m, a[OUT_H], a[STRIDE_Y], a[FILTER_H], a[DILATION_Y], a[TOP]);
@@ -133,6 +141,22 @@ static inline void filter(const int32_t *a, struct window v, int8_t *y, const in
 }
 
 #ifndef TORPOR_WIDE
+#ifdef TORPOR_DSP
+/* As many outputs as inputs; `taps` has the widened weights of all channels but those that four does not divide, which
+ * are left to filter(). Returns how many it did. */
+static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
+                            const struct output *out, const uint32_t *taps, bool plain)
+{
+    (void)weights;
+    int32_t n = a[N] & ~3;
+    for (int32_t first = 0; first < n; first += 4, v.at += 4) {
+        int32_t sums[4] = {bias[first], bias[first + 1], bias[first + 2], bias[first + 3]};
+        taps = taps_sums(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], taps, sums);
+        finish_units(out, plain, sums, first, 4, y + first);
+    }
+    return n;
+}
+#else
 /* sums[0..4) of four channels: they stay in registers over all taps. */
 static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t *sums)
 {
@@ -140,19 +164,10 @@ static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t 
     for (int32_t fy = a[FILTER_H]; fy; fy--, v.at += v.row_step) {
         const int8_t *x = v.at;
         for (int32_t fx = columns; fx; fx--, x += v.step, w += n) {
-#ifdef TORPOR_DSP
-            uint32_t p = load4(x), q = load4(w), even = even_bytes(p), odd = odd_bytes(p), w_even = even_bytes(q),
-                     w_odd = odd_bytes(q);
-            s0 = multiply_low(even, w_even, s0);
-            s1 = multiply_low(odd, w_odd, s1);
-            s2 = multiply_high(even, w_even, s2);
-            s3 = multiply_high(odd, w_odd, s3);
-#else
             s0 += x[0] * w[0];
             s1 += x[1] * w[1];
             s2 += x[2] * w[2];
             s3 += x[3] * w[3];
-#endif
         }
     }
     sums[0] = s0;
@@ -161,27 +176,27 @@ static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t 
     sums[3] = s3;
 }
 
-/* As many outputs as inputs; the channels that four does not divide are left to filter(). Returns how many. */
-static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *w, const int32_t *bias,
-                            const struct output *out)
+/* As many outputs as inputs; the channels that four does not divide are left to filter(). Returns how many it did. */
+static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
+                            const struct output *out, const uint32_t *taps, bool plain)
 {
+    (void)taps;
     int32_t n = a[N] & ~3;
-    for (int32_t first = 0; first < n; first += TILE) {
-        int32_t sums[TILE];
-        int32_t count = n - first < TILE ? n - first : TILE;
-        for (int32_t i = 0; i < count; i++)
-            sums[i] = bias[first + i];
-        for (int32_t i = 0; i < count; i += 4, v.at += 4)
-            filter4(a, v, w + first + i, sums + i);
-        requantize(out, sums, first, count, y + first);
+    for (int32_t first = 0; first < n; first += 4, v.at += 4) {
+        int32_t sums[4] = {bias[first], bias[first + 1], bias[first + 2], bias[first + 3]};
+        filter4(a, v, weights + first, sums);
+        finish_units(out, plain, sums, first, 4, y + first);
     }
     return n;
 }
 #endif
+#endif
 
 static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
-                            const struct output *out)
+                            const struct output *out, const uint32_t *taps, bool plain)
 {
+    (void)taps;
+    (void)plain;
     int32_t n = a[N], per = a[C] == n ? 1 : n / a[C], first = 0;
 #if defined(TORPOR_VNNI)
     if (per == 1) {
@@ -197,7 +212,7 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
     }
 #else
     if (per == 1)
-        first = filter_fours(a, v, y, weights, bias, out);
+        first = filter_fours(a, v, y, weights, bias, out, taps, plain);
 #endif
     for (; first < n; first += TILE)
         filter(a, v, y, weights, bias, out, first, n - first < TILE ? n - first : TILE, per);
@@ -207,11 +222,20 @@ static void depthwise(const struct image *m, const int32_t *a, const struct outp
 {
     const int8_t *x = m->arena + a[IN];
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
+    const int8_t *weights = int8_at(m, a[WEIGHTS]);
+    const int32_t *bias = int32_at(m, a[BIAS]);
+    int32_t filter_taps = a[FILTER_H] * a[FILTER_W];
+    uint32_t *taps = (void *)(scratch + whole_words((uint32_t)(filter_taps * a[C])));
+    bool plain = is_plain(out, bias, a[N], filter_taps);
+#ifdef TORPOR_DSP
+    if (a[N] == a[C])
+        widen_taps(weights, filter_taps, a[N] & ~3, taps);
+#endif
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * a[C])
         for (int32_t oy = 0; oy < a[OUT_H]; oy++)
             for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N])
                 depthwise_pixel(a, find_window(a, x, scratch, oy * a[STRIDE_Y] - a[TOP], ox * a[STRIDE_X] - a[LEFT]),
-                                y, int8_at(m, a[WEIGHTS]), int32_at(m, a[BIAS]), out);
+                                y, weights, bias, out, taps, plain);
 }
 
 #ifdef TORPOR_WIDE
@@ -255,23 +279,37 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
 {
     const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
     const int32_t *bias = int32_at(m, a[BIAS]);
-    int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
-    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c;
-    bool direct = is_direct(a);
+    int8_t *y = m->arena + a[OUT];
+    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, n = a[N];
+    bool direct = is_direct(a), plain = is_plain(out, bias, n, depth);
 #ifdef TORPOR_WIDE
     if (conv_wide(m, a, out, direct))
         return;
 #endif
+    uint32_t *pair = (void *)(m->arena + a[SCRATCH]);
+    int8_t *gathered = (int8_t *)pair + 4 * whole_words((uint32_t)depth);
+    int32_t lane = 0; /* how many pixels are waiting in `pair` */
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
+        int32_t left = a[OUT_H] * a[OUT_W];
         for (int32_t oy = 0; oy < a[OUT_H]; oy++) {
-            for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N]) {
+            for (int32_t ox = 0; ox < a[OUT_W]; ox++, left--) {
                 int32_t y0 = oy * a[STRIDE_Y] - a[TOP], x0 = ox * a[STRIDE_X] - a[LEFT];
-                const int8_t *window = scratch;
+                const int8_t *window = gathered;
                 if (direct)
                     window = x + (y0 * a[W] + x0) * c;
                 else
-                    gather(a, x, scratch, y0, x0);
-                torpor_row(window, y, depth, a[N], weights, bias, out);
+                    gather(a, x, gathered, y0, x0);
+                if (depth < PAIR_DEPTH || (lane == 0 && left == 1)) {
+                    torpor_row(window, y, depth, n, weights, bias, out, plain);
+                    y += n;
+                    continue;
+                }
+                pair_lay(pair, lane, window, depth);
+                lane = !lane;
+                if (lane == 0) {
+                    torpor_pair(pair, y, depth, n, weights, bias, out, plain);
+                    y += 2 * n;
+                }
             }
         }
     }

@@ -3,8 +3,9 @@
  * FULLY_CONNECTED; the record is described in device/torpor/nn/dense.py.
  */
 #include "dense.h"
-#include "dsp.h"
 #include "image.h"
+#include "pair.h"
+#include "plain.h"
 #include "wide.h"
 
 enum { IN, OUT, BATCHES, DEPTH, UNITS, WEIGHTS, BIAS, MULTIPLIERS, SHIFTS, STEP, ZERO, LOW, HIGH, COUNT };
@@ -16,17 +17,12 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
     dot4_wide(x, w, depth, sums);
     return;
 #endif
-    const int8_t *w1 = w + depth, *w2 = w1 + depth, *w3 = w2 + depth;
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, k = 0;
+    int32_t k = 0;
 #ifdef TORPOR_DSP
-    for (; k + 4 <= depth; k += 4) {
-        uint32_t v = load4(x + k), even = even_bytes(v), odd = odd_bytes(v);
-        s0 = multiply4(even, odd, w + k, s0);
-        s1 = multiply4(even, odd, w1 + k, s1);
-        s2 = multiply4(even, odd, w2 + k, s2);
-        s3 = multiply4(even, odd, w3 + k, s3);
-    }
+    k = four_sums(x, w, depth, sums);
 #endif
+    const int8_t *w1 = w + depth, *w2 = w1 + depth, *w3 = w2 + depth;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (; k < depth; k++) {
         int32_t v = x[k];
         s0 += v * w[k];
@@ -42,20 +38,14 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
 
 static inline int32_t dot(const int8_t *x, const int8_t *w, int32_t depth)
 {
-    int32_t sum = 0, k = 0;
-#ifdef TORPOR_DSP
-    for (; k + 4 <= depth; k += 4) {
-        uint32_t v = load4(x + k);
-        sum = multiply4(even_bytes(v), odd_bytes(v), w + k, sum);
-    }
-#endif
-    for (; k < depth; k++)
+    int32_t sum = 0;
+    for (int32_t k = 0; k < depth; k++)
         sum += x[k] * w[k];
     return sum;
 }
 
 void torpor_row(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
-                const int32_t *bias, const struct output *out)
+                const int32_t *bias, const struct output *out, bool plain)
 {
     for (int32_t first = 0; first < units; first += TILE) {
         int32_t sums[TILE];
@@ -67,7 +57,39 @@ void torpor_row(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const 
             dot4(x, weights, depth, sums + i);
         for (; i < count; i++, weights += depth)
             sums[i] += dot(x, weights, depth);
-        requantize(out, sums, first, count, y + first);
+        finish_units(out, plain, sums, first, count, y + first);
+    }
+}
+
+void torpor_pair(const uint32_t *pair, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
+                 const int32_t *bias, const struct output *out, bool plain)
+{
+    const int32_t *m = out->multipliers, *s = out->shifts;
+    int32_t step = out->step, zero = out->zero;
+    for (int32_t i = 0; i < units; i += 2, y += 2, weights += 2 * depth, m += 2 * step, s += 2 * step) {
+        bool both = i + 1 < units; /* else the last unit twice */
+        int32_t other = both ? 1 : 0;
+        int32_t sums[4] = {bias[i], bias[i], bias[i + other], bias[i + other]};
+        pair_sums(pair, weights, weights + other * depth, depth, sums);
+        int32_t m0 = *m, m1 = m[other * step], s0 = *s, s1 = s[other * step];
+        int8_t out0, out1, out2, out3;
+        if (plain) {
+            out0 = clip8(scale_right(sums[0], m0, -s0, zero));
+            out1 = clip8(scale_right(sums[1], m0, -s0, zero));
+            out2 = clip8(scale_right(sums[2], m1, -s1, zero));
+            out3 = clip8(scale_right(sums[3], m1, -s1, zero));
+        } else {
+            out0 = clip(scale(sums[0], m0, s0) + zero, out->low, out->high);
+            out1 = clip(scale(sums[1], m0, s0) + zero, out->low, out->high);
+            out2 = clip(scale(sums[2], m1, s1) + zero, out->low, out->high);
+            out3 = clip(scale(sums[3], m1, s1) + zero, out->low, out->high);
+        }
+        y[0] = out0;
+        y[units] = out1;
+        if (both) {
+            y[1] = out2;
+            y[units + 1] = out3;
+        }
     }
 }
 
@@ -92,8 +114,9 @@ void torpor_dense(const struct image *m, const int32_t *a, uint32_t code)
     const int8_t *x = m->arena + a[IN];
     int8_t *y = m->arena + a[OUT];
     const struct output out = {int32_at(m, a[MULTIPLIERS]), int32_at(m, a[SHIFTS]), a[STEP], a[ZERO], a[LOW], a[HIGH]};
+    bool plain = is_plain(&out, int32_at(m, a[BIAS]), a[UNITS], a[DEPTH]);
     for (int32_t i = 0; i < a[BATCHES]; i++) {
-        torpor_row(x, y, a[DEPTH], a[UNITS], int8_at(m, a[WEIGHTS]), int32_at(m, a[BIAS]), &out);
+        torpor_row(x, y, a[DEPTH], a[UNITS], int8_at(m, a[WEIGHTS]), int32_at(m, a[BIAS]), &out, plain);
         x += a[DEPTH];
         y += a[UNITS];
     }

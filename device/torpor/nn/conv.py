@@ -8,7 +8,9 @@
 Weights int8: [out channels, filter height, width, channels], for depthwise [filter height, width, out
 channels]; bias int32 with the input's zero point folded in, so what lies outside the image counts as the
 zero point; multipliers and shifts int32, one each (step 0) or one per output channel (step 1).
-scratch: filter height * width * channels bytes, unused by 1x1 CONV_2D without padding.
+scratch, 4-byte aligned: with v = filter height * width * channels, rounded up to 4, CONV_2D 5 * v bytes: two
+windows widened to 16 bits for the native kernels, then one of int8, which a 1x1 without padding has no need
+of. DEPTHWISE v, or where it has as many outputs as inputs 3 * v: a window, then all weights widened.
 Source: TensorFlow Lite Micro's reference ConvPerChannel and DepthwiseConvPerChannel.
 """
 
@@ -38,8 +40,8 @@ def bind(code, args, image, arena):
         count = taps * c * n
         # a 1x1 filter reads its pixel where it lies
         direct = taps == 1 and top == 0 and left == 0 and (oh - 1) * sh < h and (ow - 1) * sw < w
-    if not direct:
-        image.ram(scratch, taps * c)
+    window = (taps * c + 3) // 4 * 4
+    image.ram(scratch, window * ((3 if n == c else 1) if code == _DEPTHWISE else 4 if direct else 5))
     units = n if step else 1
     return depthwise if code == _DEPTHWISE else conv, (
         arena, x, y, -1 if direct else scratch, batches, h, w, c, oh, ow, n,

@@ -107,6 +107,8 @@ def place(graph: Graph, op: Operator, places: Places, axis: int, single_float: b
     assert weights.data is not None
     folded, _ = _folded(graph, op, axis)
     pairs = multipliers(graph, op, single_float)
+    # multiplier 0 gives 0 whatever the shift: one to the right, as a plain layer has (device/kernels/plain.h)
+    pairs = [(m, s) if m else (0, -1) for m, s in pairs]
     return (
         places.weights(weights.data),
         places.weights(folded.astype("<i4")),
