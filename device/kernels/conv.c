@@ -53,7 +53,10 @@ void torpor_check_conv(struct image *m, const int32_t *a, uint32_t n, uint32_t c
     bool depthwise = code == DEPTHWISE;
     need(m, !depthwise || a[N] % a[C] == 0);
     uint32_t window = whole_words(product4(a[FILTER_H], a[FILTER_W], a[C], 1));
-    need_ram(m, a[SCRATCH], times(window, depthwise ? (a[N] == a[C] ? 3 : 1) : is_direct(a) ? 4 : 5));
+    if (depthwise)
+        need_ram(m, a[SCRATCH], a[N] == a[C] ? plus(times(window, 3), times((uint32_t)a[N], 12)) : window);
+    else
+        need_ram(m, a[SCRATCH], times(window, is_direct(a) ? 4 : 5));
     need_here(m, (a[SCRATCH] & 3) == 0);
     need_int8(m, a[WEIGHTS], product4(a[FILTER_H], a[FILTER_W], depthwise ? 1 : a[C], a[N]));
     need_output(m, a[BIAS], a[MULTIPLIERS], a[SHIFTS], (uint32_t)a[N], a[STEP]);
@@ -65,18 +68,26 @@ void torpor_check_conv(struct image *m, const int32_t *a, uint32_t n, uint32_t c
 static void gather(const int32_t *a, const int8_t *x, int8_t *to, int32_t y0, int32_t x0)
 {
     int32_t h = a[H], w = a[W], c = a[C], fw = a[FILTER_W], step = a[DILATION_X];
-    bool whole = step == 1 && x0 >= 0 && x0 + fw <= w;
+    int8_t zero = (int8_t)a[IN_ZERO];
+    int32_t before = x0 < 0 ? (-x0 < fw ? -x0 : fw) : 0; /* pixels left and right of the image, if it is not dilated */
+    int32_t behind = x0 + fw > w ? (x0 + fw - w < fw ? x0 + fw - w : fw) : 0;
+    size_t left = (size_t)(before * c), right = (size_t)(behind * c), inner = (size_t)((fw - before - behind) * c);
     for (int32_t fy = 0; fy < a[FILTER_H]; fy++, y0 += a[DILATION_Y]) {
         if (y0 < 0 || y0 >= h) {
-            fill(to, (int8_t)a[IN_ZERO], (size_t)(fw * c));
+            fill(to, zero, (size_t)(fw * c));
             to += fw * c;
-        } else if (whole) {
-            copy(to, x + (y0 * w + x0) * c, (size_t)(fw * c));
+        } else if (step == 1) {
+            if (left)
+                fill(to, zero, left);
+            if (inner)
+                copy(to + left, x + (y0 * w + x0 + before) * c, inner);
+            if (right)
+                fill(to + left + inner, zero, right);
             to += fw * c;
         } else {
             for (int32_t fx = 0, xx = x0; fx < fw; fx++, xx += step, to += c) {
                 if (xx < 0 || xx >= w)
-                    fill(to, (int8_t)a[IN_ZERO], (size_t)c);
+                    fill(to, zero, (size_t)c);
                 else
                     copy(to, x + (y0 * w + xx) * c, (size_t)c);
             }
@@ -141,22 +152,6 @@ static inline void filter(const int32_t *a, struct window v, int8_t *y, const in
 }
 
 #ifndef TORPOR_WIDE
-#ifdef TORPOR_DSP
-/* As many outputs as inputs; `taps` has the widened weights of all channels but those that four does not divide, which
- * are left to filter(). Returns how many it did. */
-static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
-                            const struct output *out, const uint32_t *taps, bool plain)
-{
-    (void)weights;
-    int32_t n = a[N] & ~3;
-    for (int32_t first = 0; first < n; first += 4, v.at += 4) {
-        int32_t sums[4] = {bias[first], bias[first + 1], bias[first + 2], bias[first + 3]};
-        taps = taps_sums(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], taps, sums);
-        finish_units(out, plain, sums, first, 4, y + first);
-    }
-    return n;
-}
-#else
 /* sums[0..4) of four channels: they stay in registers over all taps. */
 static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t *sums)
 {
@@ -177,10 +172,10 @@ static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t 
 }
 
 /* As many outputs as inputs; the channels that four does not divide are left to filter(). Returns how many it did. */
-static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
-                            const struct output *out, const uint32_t *taps, bool plain)
+static __attribute__((noinline)) int32_t filter_fours(const int32_t *a, struct window v, int8_t *y,
+                                                      const int8_t *weights, const int32_t *bias,
+                                                      const struct output *out, bool plain)
 {
-    (void)taps;
     int32_t n = a[N] & ~3;
     for (int32_t first = 0; first < n; first += 4, v.at += 4) {
         int32_t sums[4] = {bias[first], bias[first + 1], bias[first + 2], bias[first + 3]};
@@ -190,12 +185,11 @@ static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const 
     return n;
 }
 #endif
-#endif
 
 static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
-                            const struct output *out, const uint32_t *taps, bool plain)
+                            const struct output *out, const uint32_t *filters, bool plain)
 {
-    (void)taps;
+    (void)filters;
     (void)plain;
     int32_t n = a[N], per = a[C] == n ? 1 : n / a[C], first = 0;
 #if defined(TORPOR_VNNI)
@@ -210,9 +204,15 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
         for (; first + 8 <= n; first += 8)
             filter(a, v, y, weights, bias, out, first, 8, 1);
     }
+#elif defined(TORPOR_DSP)
+    if (filters) {
+        first = n & ~3;
+        torpor_filter_job((struct filter_job){v.at, filters, v.step, v.row_step, a[FILTER_H], a[FILTER_W], out->zero, y,
+                                              y + first});
+    }
 #else
     if (per == 1)
-        first = filter_fours(a, v, y, weights, bias, out, taps, plain);
+        first = filter_fours(a, v, y, weights, bias, out, plain);
 #endif
     for (; first < n; first += TILE)
         filter(a, v, y, weights, bias, out, first, n - first < TILE ? n - first : TILE, per);
@@ -224,18 +224,20 @@ static void depthwise(const struct image *m, const int32_t *a, const struct outp
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
     const int8_t *weights = int8_at(m, a[WEIGHTS]);
     const int32_t *bias = int32_at(m, a[BIAS]);
-    int32_t filter_taps = a[FILTER_H] * a[FILTER_W];
-    uint32_t *taps = (void *)(scratch + whole_words((uint32_t)(filter_taps * a[C])));
-    bool plain = is_plain(out, bias, a[N], filter_taps);
+    int32_t taps = a[FILTER_H] * a[FILTER_W];
+    bool plain = is_plain(out, bias, a[N], taps);
+    uint32_t *filters = 0;
 #ifdef TORPOR_DSP
-    if (a[N] == a[C])
-        widen_taps(weights, filter_taps, a[N] & ~3, taps);
+    if (a[N] == a[C] && a[N] >= 4 && plain) {
+        filters = (void *)(scratch + whole_words((uint32_t)(taps * a[C])));
+        lay_filters(weights, taps, a[N], bias, out->multipliers, out->shifts, a[STEP], filters);
+    }
 #endif
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * a[C])
         for (int32_t oy = 0; oy < a[OUT_H]; oy++)
             for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N])
                 depthwise_pixel(a, find_window(a, x, scratch, oy * a[STRIDE_Y] - a[TOP], ox * a[STRIDE_X] - a[LEFT]),
-                                y, weights, bias, out, taps, plain);
+                                y, weights, bias, out, filters, plain);
 }
 
 #ifdef TORPOR_WIDE
@@ -281,7 +283,7 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
     const int32_t *bias = int32_at(m, a[BIAS]);
     int8_t *y = m->arena + a[OUT];
     int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, n = a[N];
-    bool direct = is_direct(a), plain = is_plain(out, bias, n, depth);
+    bool direct = is_direct(a), plain = is_plain(out, bias, n, depth), pairs = can_pair(depth, n, plain, a[STEP]);
 #ifdef TORPOR_WIDE
     if (conv_wide(m, a, out, direct))
         return;
@@ -299,7 +301,7 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
                     window = x + (y0 * a[W] + x0) * c;
                 else
                     gather(a, x, gathered, y0, x0);
-                if (depth < PAIR_DEPTH || (lane == 0 && left == 1)) {
+                if (!pairs || (lane == 0 && left == 1)) {
                     torpor_row(window, y, depth, n, weights, bias, out, plain);
                     y += n;
                     continue;

@@ -15,8 +15,6 @@
 
 #include <stdint.h>
 
-enum { PAIR_DEPTH = 2 }; /* at least: the loop runs once */
-
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
     if (lane == 0)
@@ -42,10 +40,10 @@ static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t d
 /* unit 1 is read one step later, from a pointer one step earlier */
 #define TWO "ldmia %[x]!, {r0, r1}\n" UNIT("w0", "a", "b") UNIT("w1", "c", "d")
 
-/* s: unit 0 of both pixels, then unit 1 of both */
+/* s: both units of the first pixel, then of the second */
 static inline void pair_sums(const uint32_t *x, const int8_t *w0, const int8_t *w1, int32_t depth, int32_t *s)
 {
-    int32_t a = -s[0], b = -s[1], c = -s[2], d = -s[3], even = depth & ~1, k = -even;
+    int32_t a = -s[0], b = -s[2], c = -s[1], d = -s[3], even = depth & ~1, k = -even;
     w0 += even;
     w1 += even - 1;
     __asm__ volatile("lsls r2, %[k], #30\n" /* an odd number of twos enters half way */
@@ -63,8 +61,8 @@ static inline void pair_sums(const uint32_t *x, const int8_t *w0, const int8_t *
         d += second * u;
     }
     s[0] = -a;
-    s[1] = -b;
-    s[2] = -c;
+    s[1] = -c;
+    s[2] = -b;
     s[3] = -d;
 }
 #undef TWO

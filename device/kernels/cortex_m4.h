@@ -39,8 +39,6 @@ static inline uint32_t odd_bytes(uint32_t v)
 /* ---- two pixels times two units. A quad of both pixels is four words: even and odd bytes of each. Where four does
  * not divide the depth, the first quad holds the rest and zeros. */
 
-enum { PAIR_DEPTH = 4 }; /* at least: that first quad reads four weights */
-
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
     uint32_t *to = pair + 2 * lane;
@@ -59,46 +57,21 @@ static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t d
     }
 }
 
-#define UNIT(w, first, second)              \
-    "ldr %[u], [%[" w "]], #4\n"            \
-    "sxtb16 %[t], %[u]\n"                   \
-    "sxtb16 %[u], %[u], ror #8\n"           \
-    "smlad %[" first "], r0, %[t], %[" first "]\n"   \
-    "smlad %[" first "], r1, %[u], %[" first "]\n"   \
-    "smlad %[" second "], r2, %[t], %[" second "]\n" \
-    "smlad %[" second "], r3, %[u], %[" second "]\n"
-#define QUAD "ldmia %[x]!, {r0, r1, r2, r3}\n" UNIT("w0", "a", "b") UNIT("w1", "c", "d")
+/* What the loop over units works on. Passed by value: it lies on the stack, where its fields are counters. */
+struct pair_job {
+    const uint32_t *pair;
+    int32_t quads; /* but the first */
+    const int8_t *w;
+    int32_t depth;
+    const int32_t *bias, *multipliers, *shifts;
+    int32_t skip; /* how much less than four weights the first quad takes */
+    int32_t zero;
+    int8_t *y; /* of the first pixel; the second's lies `units` behind */
+    int32_t units, twos;
+};
 
-/* s: unit 0 of both pixels, then unit 1 of both */
-static inline void pair_sums(const uint32_t *x, const int8_t *w0, const int8_t *w1, int32_t depth, int32_t *s)
-{
-    int32_t a = s[0], b = s[1], c = s[2], d = s[3], rest = depth & 3, quads;
-    uint32_t t, u;
-    if (rest) {
-        __asm__ volatile(QUAD
-                         : [x] "+r"(x), [w0] "+r"(w0), [w1] "+r"(w1), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
-                           [d] "+r"(d), [t] "=&r"(t), [u] "=&r"(u)
-                         :
-                         : "r0", "r1", "r2", "r3", "memory");
-        w0 -= 4 - rest;
-        w1 -= 4 - rest;
-    }
-    quads = depth >> 2;
-    __asm__ volatile("lsls %[t], %[quads], #31\n" /* an odd one enters half way */
-                     "bne 2f\n"
-                     "1:\n" QUAD "2:\n" QUAD "subs %[quads], #2\n"
-                     "bgt 1b\n"
-                     : [x] "+r"(x), [w0] "+r"(w0), [w1] "+r"(w1), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
-                       [d] "+r"(d), [quads] "+r"(quads), [t] "=&r"(t), [u] "=&r"(u)
-                     :
-                     : "r0", "r1", "r2", "r3", "cc", "memory");
-    s[0] = a;
-    s[1] = b;
-    s[2] = c;
-    s[3] = d;
-}
-#undef QUAD
-#undef UNIT
+/* Two units at a time, `twos` times, of a plain layer (plain.h) with scales per channel. */
+void torpor_pair_job(struct pair_job job);
 
 /* ---- one pixel times four units */
 
@@ -138,65 +111,45 @@ static inline int32_t four_sums(const int8_t *x, const int8_t *w0, int32_t depth
 
 /* ---- depthwise filters, four channels at once */
 
-/* The weights [taps, n] of a depthwise filter, widened: for four channels all taps, even and odd bytes, then for the
- * next four. */
-static inline void widen_taps(const int8_t *w, int32_t taps, int32_t n, uint32_t *to)
+static inline uint32_t twice(uint32_t pair)
 {
-    for (int32_t first = 0; first < n; first += 4) {
+    uint32_t r;
+    __asm__("sadd16 %0, %1, %1" : "=r"(r) : "r"(pair));
+    return r;
+}
+
+/* All that a plain depthwise layer reads per pixel, in that order: for four channels their biases, all taps' even and
+ * odd weights (biases and weights times two: see plain.h), multipliers and shifts to the right; then the next four.
+ * n words times (3 + taps / 2). */
+static inline void lay_filters(const int8_t *w, int32_t taps, int32_t n, const int32_t *bias, const int32_t *multipliers,
+                               const int32_t *shifts, int32_t step, uint32_t *to)
+{
+    for (int32_t first = 0; first + 4 <= n; first += 4) {
         const int8_t *from = w + first;
+        for (int i = 0; i < 4; i++)
+            *to++ = (uint32_t)*bias++ * 2;
         for (int32_t i = taps; i; i--, from += n, to += 2) {
             uint32_t v = load4(from);
-            to[0] = even_bytes(v);
-            to[1] = odd_bytes(v);
+            to[0] = twice(even_bytes(v));
+            to[1] = twice(odd_bytes(v));
         }
+        for (int i = 0; i < 4; i++, multipliers += step)
+            *to++ = (uint32_t)*multipliers;
+        for (int i = 0; i < 4; i++, shifts += step)
+            *to++ = (uint32_t)-*shifts;
     }
 }
 
-#define TAP(offset)                     \
-    "ldr %[u], [%[x]" offset "]\n"      \
-    "ldrd %[e], %[o], [%[w]], #8\n"     \
-    "sxtb16 %[t], %[u]\n"               \
-    "sxtb16 %[u], %[u], ror #8\n"       \
-    "smlabb %[a], %[t], %[e], %[a]\n"   \
-    "smlabb %[b], %[u], %[o], %[b]\n"   \
-    "smlatt %[c], %[t], %[e], %[c]\n"   \
-    "smlatt %[d], %[u], %[o], %[d]\n"
-#define ROW TAP("") TAP(", %[step]") TAP(", %[step], lsl #1") "add %[x], %[x], %[row]\n"
+/* One pixel; passed by value as above. */
+struct filter_job {
+    const int8_t *x;
+    const uint32_t *filters; /* lay_filters() */
+    int32_t step, row_step;
+    int32_t rows, columns, zero;
+    int8_t *y, *end; /* end - y: a multiple of four, not 0 */
+};
 
-/* s[0..4) += the taps of four channels at x; returns where the widened weights go on. */
-static inline const uint32_t *taps_sums(const int8_t *x, int32_t row_step, int32_t step, int32_t rows, int32_t columns,
-                                        const uint32_t *w, int32_t *s)
-{
-    int32_t a = s[0], b = s[1], c = s[2], d = s[3];
-    uint32_t e, o, t, u;
-    if (columns == 3) {
-        __asm__ volatile("1:\n" ROW "subs %[rows], #1\n"
-                         "bne 1b\n"
-                         : [x] "+r"(x), [w] "+r"(w), [rows] "+r"(rows), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
-                           [d] "+r"(d), [e] "=&r"(e), [o] "=&r"(o), [t] "=&r"(t), [u] "=&r"(u)
-                         : [row] "r"(row_step), [step] "r"(step)
-                         : "cc", "memory");
-    } else {
-        for (; rows; rows--, x += row_step) {
-            const int8_t *p = x;
-            int32_t left = columns;
-            __asm__ volatile("1:\n" TAP("") "add %[x], %[x], %[step]\n"
-                             "subs %[left], #1\n"
-                             "bne 1b\n"
-                             : [x] "+r"(p), [w] "+r"(w), [left] "+r"(left), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
-                               [d] "+r"(d), [e] "=&r"(e), [o] "=&r"(o), [t] "=&r"(t), [u] "=&r"(u)
-                             : [step] "r"(step)
-                             : "cc", "memory");
-        }
-    }
-    s[0] = a;
-    s[1] = b;
-    s[2] = c;
-    s[3] = d;
-    return w;
-}
-#undef ROW
-#undef TAP
+void torpor_filter_job(struct filter_job job);
 
 #endif
 #endif

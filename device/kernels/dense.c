@@ -61,36 +61,57 @@ void torpor_row(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const 
     }
 }
 
+#ifdef TORPOR_DSP
+void torpor_pair(const uint32_t *pair, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
+                 const int32_t *bias, const struct output *out, bool plain)
+{
+    (void)plain; /* see can_pair() */
+    struct pair_job job = {
+        pair, ((depth + 3) >> 2) - 1, weights, depth, bias, out->multipliers, out->shifts, -depth & 3, out->zero, y,
+        units, units >> 1,
+    };
+    torpor_pair_job(job);
+    if (units & 1) { /* the last one once more with the one before it */
+        int32_t first = units - 2;
+        job.w += first * depth;
+        job.bias += first;
+        job.multipliers += first;
+        job.shifts += first;
+        job.y += first;
+        job.twos = 1;
+        torpor_pair_job(job);
+    }
+}
+#else
 void torpor_pair(const uint32_t *pair, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
                  const int32_t *bias, const struct output *out, bool plain)
 {
     const int32_t *m = out->multipliers, *s = out->shifts;
     int32_t step = out->step, zero = out->zero;
-    for (int32_t i = 0; i < units; i += 2, y += 2, weights += 2 * depth, m += 2 * step, s += 2 * step) {
-        bool both = i + 1 < units; /* else the last unit twice */
-        int32_t other = both ? 1 : 0;
-        int32_t sums[4] = {bias[i], bias[i], bias[i + other], bias[i + other]};
-        pair_sums(pair, weights, weights + other * depth, depth, sums);
-        int32_t m0 = *m, m1 = m[other * step], s0 = *s, s1 = s[other * step];
-        int8_t out0, out1, out2, out3;
+    for (int32_t i = 0; i < units; i += 2, y += 2, weights += 2 * depth, bias += 2) {
+        int32_t other = i + 1 < units; /* 0: the last unit twice */
+        int32_t sums[4] = {bias[0], bias[other], bias[0], bias[other]};
+        pair_sums(pair, weights, weights + (other ? depth : 0), depth, sums);
         if (plain) {
-            out0 = clip8(scale_right(sums[0], m0, -s0, zero));
-            out1 = clip8(scale_right(sums[1], m0, -s0, zero));
-            out2 = clip8(scale_right(sums[2], m1, -s1, zero));
-            out3 = clip8(scale_right(sums[3], m1, -s1, zero));
+            int32_t m0 = *m, s0 = -*s, m1 = m[other & step], s1 = -s[other & step];
+            int8_t second = clip8(scale_right(sums[1], m1, s1, zero));
+            y[units + other] = clip8(scale_right(sums[3], m1, s1, zero));
+            y[units] = clip8(scale_right(sums[2], m0, s0, zero));
+            y[other] = second;
+            y[0] = clip8(scale_right(sums[0], m0, s0, zero));
+            m += 2 * step;
+            s += 2 * step;
         } else {
-            out0 = clip(scale(sums[0], m0, s0) + zero, out->low, out->high);
-            out1 = clip(scale(sums[1], m0, s0) + zero, out->low, out->high);
-            out2 = clip(scale(sums[2], m1, s1) + zero, out->low, out->high);
-            out3 = clip(scale(sums[3], m1, s1) + zero, out->low, out->high);
-        }
-        y[0] = out0;
-        y[units] = out1;
-        if (both) {
-            y[1] = out2;
-            y[units + 1] = out3;
+            torpor_requantize(out, sums, i, 1 + other, y);
+            torpor_requantize(out, sums + 2, i, 1 + other, y + units);
         }
     }
+}
+#endif
+
+void torpor_requantize(const struct output *o, const int32_t *sums, int32_t first, int32_t count, int8_t *y)
+{
+    requantize(o, sums, first, count, y);
 }
 
 void torpor_check_dense(struct image *m, const int32_t *a, uint32_t n, uint32_t code)

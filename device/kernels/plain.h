@@ -69,12 +69,15 @@ static inline int8_t clip8(int32_t v)
 #endif
 }
 
+/* requantize(), out of line: what is rare must not take registers from what is not. */
+void torpor_requantize(const struct output *o, const int32_t *sums, int32_t first, int32_t count, int8_t *y);
+
 /* As requantize(), of a layer that is plain if `plain`. */
 static inline void finish_units(const struct output *o, bool plain, const int32_t *sums, int32_t first, int32_t count,
                                 int8_t *y)
 {
     if (!plain) {
-        requantize(o, sums, first, count, y);
+        torpor_requantize(o, sums, first, count, y);
         return;
     }
     int32_t zero = o->zero, step = o->step;

@@ -80,7 +80,7 @@ def _scratch_as(code: int) -> Callable[[Graph, Operator], int]:
         c, n = graph.input(op, 0).shape[3], graph.output(op).shape[3]
         window = (fh * fw * c + 3) // 4 * 4
         if code == _DEPTHWISE:
-            return window * (3 if n == c else 1)
+            return 3 * window + 12 * n if n == c else window
         return window * (4 if fh == fw == 1 else 5)
 
     return scratch
