@@ -74,11 +74,15 @@ def _depthwise_channels(graph: Graph, op: Operator) -> bool:
 
 
 def _scratch_as(code: int) -> Callable[[Graph, Operator], int]:
-    """One window of the input; a 1x1 convolution reads its pixels where they lie."""
+    """As device/torpor/nn/conv.py says."""
 
     def scratch(graph: Graph, op: Operator) -> int:
         _, fh, fw, _ = graph.input(op, 1).shape
-        return 0 if code == _CONV and fh == fw == 1 else fh * fw * graph.input(op, 0).shape[3]
+        c, n = graph.input(op, 0).shape[3], graph.output(op).shape[3]
+        window = (fh * fw * c + 3) // 4 * 4
+        if code == _DEPTHWISE:
+            return 3 * window + 12 * n if n == c else window
+        return window * (4 if fh == fw == 1 else 5)
 
     return scratch
 
@@ -97,10 +101,9 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
         (b, h, wd, c), (_, fh, fw, _), (_, oh, ow, n) = x.shape, w.shape, y.shape
         top = padding_before(o["padding"], h, fh, o["stride_y"], o["dilation_y"], oh)
         left = padding_before(o["padding"], wd, fw, o["stride_x"], o["dilation_x"], ow)
-        scratch = places.scratch() if _scratch_as(code)(graph, op) else 0
         return Record(
             code,
-            (places.arena(op.inputs[0]), places.arena(op.outputs[0]), scratch, b, h, wd, c, oh, ow, n, fh, fw,
+            (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(), b, h, wd, c, oh, ow, n, fh, fw,
              o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"], top, left,
              *place(graph, op, places, axis, single_float=False),
              x.zero_point, y.zero_point, *activation_range(op, y)),
