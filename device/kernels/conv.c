@@ -179,6 +179,10 @@ static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const 
 }
 #endif
 
+#if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
+#include "conv_avx2.h"
+#endif
+
 static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
                             const struct output *out)
 {
@@ -188,14 +192,7 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
         depthwise_wide(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], n, weights, bias, out, y);
         return;
     }
-#elif defined(TORPOR_WIDE) /* counts known to the compiler */
-    if (per == 1) {
-        for (; first + TILE <= n; first += TILE)
-            filter(a, v, y, weights, bias, out, first, TILE, 1);
-        for (; first + 8 <= n; first += 8)
-            filter(a, v, y, weights, bias, out, first, 8, 1);
-    }
-#else
+#elif !defined(TORPOR_WIDE)
     if (per == 1)
         first = filter_fours(a, v, y, weights, bias, out);
 #endif
@@ -205,6 +202,10 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
 
 static void depthwise(const struct image *m, const int32_t *a, const struct output *out)
 {
+#if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
+    if (depthwise_avx2(m, a, out))
+        return;
+#endif
     const int8_t *x = m->arena + a[IN];
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * a[C])
@@ -214,7 +215,7 @@ static void depthwise(const struct image *m, const int32_t *a, const struct outp
                                 y, int8_at(m, a[WEIGHTS]), int32_at(m, a[BIAS]), out);
 }
 
-#ifdef TORPOR_WIDE
+#ifdef TORPOR_VNNI
 /* As conv(), many pixels at a time; false where their windows would be too large for the stack. */
 static bool conv_wide(const struct image *m, const int32_t *a, const struct output *out, bool direct)
 {
@@ -227,7 +228,9 @@ static bool conv_wide(const struct image *m, const int32_t *a, const struct outp
     int8_t *y = m->arena + a[OUT];
     int32_t pixels = a[OUT_H] * a[OUT_W], most = WINDOW_BYTES / step;
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
-        if (direct && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
+        /* unit by unit outside, pixel by pixel inside: not where outputs lie over inputs that the next units read */
+        bool apart = n <= LANES || y + pixels * n <= x || x + a[H] * a[W] * c <= y;
+        if (direct && apart && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
             wide_rows(x, c, pixels, y, depth, n, weights, bias, out);
             y += pixels * n;
             continue;
@@ -258,8 +261,11 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
     int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c;
     bool direct = is_direct(a);
-#ifdef TORPOR_WIDE
+#if defined(TORPOR_VNNI)
     if (conv_wide(m, a, out, direct))
+        return;
+#elif defined(TORPOR_WIDE)
+    if (conv_avx2(m, a, out))
         return;
 #endif
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {

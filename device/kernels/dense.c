@@ -15,6 +15,11 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
 #ifdef TORPOR_VNNI
     dot4_wide(x, w, depth, sums);
     return;
+#elif defined(TORPOR_WIDE)
+    if (depth >= 16) {
+        dot4_avx2(x, w, depth, sums);
+        return;
+    }
 #endif
     const int8_t *w1 = w + depth, *w2 = w1 + depth, *w3 = w2 + depth;
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, k = 0;
