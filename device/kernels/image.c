@@ -32,7 +32,7 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_conv(m, a, n, code);
     else if (code == AVERAGE_POOL || code == MAX_POOL)
         torpor_check_pool(m, a, n, code);
-    else if (code == ADD)
+    else if (code == ADD || (code >= SUB && code <= PRELU))
         torpor_check_add(m, a, n, code);
     else if (code == SOFTMAX)
         torpor_check_softmax(m, a, n, code);
@@ -42,6 +42,8 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_pad(m, a, n, code);
     else if (code == QUANTIZE || code == DEQUANTIZE)
         torpor_check_floats(m, a, n, code);
+    else if (code == COPY || code == TAKE)
+        torpor_check_move(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -98,7 +100,7 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_conv(&m, a, code);
         else if (code == AVERAGE_POOL || code == MAX_POOL)
             torpor_pool(&m, a, code);
-        else if (code == ADD)
+        else if (code == ADD || (code >= SUB && code <= PRELU))
             torpor_add(&m, a, code);
         else if (code == SOFTMAX)
             torpor_softmax(&m, a, code);
@@ -106,6 +108,8 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_lookup(&m, a, code);
         else if (code == PAD)
             torpor_pad(&m, a, code);
+        else if (code == COPY || code == TAKE)
+            torpor_move(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;

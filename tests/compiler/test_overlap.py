@@ -84,8 +84,8 @@ def run_all(case: Case, data: bytes, libraries: list[ModuleType], monkeypatch: p
 
 @pytest.mark.parametrize("name", LEAST_OVERLAPPING)
 def test_over_the_input(name: str, libraries: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Distances to the byte: rounded up to 16, a kernel that reads a byte too late might get away with it."""
-    monkeypatch.setattr(plan, "ALIGN_BYTES", 1)
+    """Distances to 4 bytes: rounded up to 16, a kernel that reads too late might get away with it."""
+    monkeypatch.setattr(plan, "ALIGN_BYTES", 4)
     overlapping = 0
     for seed in range(CASES):
         rng = np.random.default_rng(seed)
