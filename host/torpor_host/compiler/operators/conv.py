@@ -104,7 +104,8 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
         return Record(
             code,
             (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(),
-             b, h, wd, c, oh, ow, n, fh, fw, o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"], top, left,
+             b, h, wd, c, oh, ow, n, fh, fw, o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"],
+             top, left,
              *place(graph, op, places, axis, single_float=False),
              x.zero_point, y.zero_point, *activation_range(op, y)),
         )  # fmt: skip
