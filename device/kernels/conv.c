@@ -201,6 +201,14 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
         depthwise_wide(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], n, weights, bias, out, y);
         return;
     }
+#elif defined(TORPOR_M0)
+    if (filters && v.step == n) {
+        int32_t back = 1 - 3 * v.row_step;
+        torpor_filter_job((struct filter_job){v.at, weights, n, v.row_step, back, 1 - 9 * n, filters, out->zero, y, y + n});
+        return;
+    }
+    if (per == 1)
+        first = filter_fours(a, v, y, weights, bias, out, plain);
 #elif defined(TORPOR_DSP)
     if (filters) {
         first = n & ~3;
@@ -228,8 +236,8 @@ static void depthwise(const struct image *m, const int32_t *a, const struct outp
     int32_t taps = a[FILTER_H] * a[FILTER_W];
     bool plain = is_plain(out, bias, a[N], taps);
     uint32_t *filters = 0;
-#ifdef TORPOR_DSP
-    if (a[N] == a[C] && a[N] >= 4 && plain) {
+#ifdef TORPOR_JOBS
+    if (a[N] == a[C] && can_filter(a[FILTER_H], a[FILTER_W], a[N], plain)) {
         filters = (void *)(scratch + whole_words((uint32_t)(taps * a[C])));
         lay_filters(weights, taps, a[N], bias, out->multipliers, out->shifts, a[STEP], filters);
     }

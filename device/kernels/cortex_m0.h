@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Inner loops for Cortex-M0 and M0+: one multiplication of 32 bits, eight registers and a few to add to.
+ * Inner loops for Cortex-M0 and M0+: one multiplication of 32 bits, eight registers, and six more to move and add.
  *
  * One multiplication gives two products: (p + q * 2^16) * w = p * w + (q * w) * 2^16, where p and q are the same
  * value of two pixels. Two such products are added before they are taken apart. The pixels are stored negated,
@@ -13,7 +13,17 @@
 #if defined(__ARM_ARCH) && __ARM_ARCH == 6 && defined(__thumb__)
 #define TORPOR_M0 1
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* ---- two pixels times two units: see pair.h */
+
+enum { PAIR_DEPTH = 2 }; /* at least: the loop runs once */
+
+static inline int32_t pair_steps(int32_t depth)
+{
+    return depth & ~1;
+}
 
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
@@ -25,48 +35,37 @@ static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t d
             pair[k] -= (uint32_t)x[k] << 16;
 }
 
-#define UNIT(w, first, second)  \
-    "ldrsb r2, [%[" w "], %[k]]\n" \
-    "muls r2, r0, r2\n"         \
-    "adds %[k], #1\n"           \
-    "ldrsb r3, [%[" w "], %[k]]\n" \
-    "muls r3, r1, r3\n"         \
-    "adds r2, r2, r3\n"         \
-    "sxth r3, r2\n"             \
-    "add %[" first "], r3\n"    \
-    "subs r2, r2, r3\n"         \
-    "asrs r2, r2, #16\n"        \
-    "add %[" second "], r2\n"
-/* unit 1 is read one step later, from a pointer one step earlier */
-#define TWO "ldmia %[x]!, {r0, r1}\n" UNIT("w0", "a", "b") UNIT("w1", "c", "d")
+/* ---- depthwise filters of 3x3, channel by channel */
 
-/* s: both units of the first pixel, then of the second */
-static inline void pair_sums(const uint32_t *x, const int8_t *w0, const int8_t *w1, int32_t depth, int32_t *s)
+static inline bool can_filter(int32_t rows, int32_t columns, int32_t n, bool plain)
 {
-    int32_t a = -s[0], b = -s[2], c = -s[1], d = -s[3], even = depth & ~1, k = -even;
-    w0 += even;
-    w1 += even - 1;
-    __asm__ volatile("lsls r2, %[k], #30\n" /* an odd number of twos enters half way */
-                     "bmi 2f\n"
-                     "1:\n" TWO "2:\n" TWO "cmp %[k], #0\n"
-                     "bne 1b\n"
-                     : [x] "+l"(x), [k] "+l"(k), [a] "+h"(a), [b] "+h"(b), [c] "+h"(c), [d] "+h"(d)
-                     : [w0] "l"(w0), [w1] "l"(w1)
-                     : "r0", "r1", "r2", "r3", "cc", "memory");
-    if (depth & 1) {
-        int32_t first = (int16_t)*x, second = (int32_t)(*x - (uint32_t)first) >> 16, v = w0[0], u = w1[1];
-        a += first * v;
-        b += second * v;
-        c += first * u;
-        d += second * u;
-    }
-    s[0] = -a;
-    s[1] = -c;
-    s[2] = -b;
-    s[3] = -d;
+    (void)n;
+    return plain && rows == 3 && columns == 3;
 }
-#undef TWO
-#undef UNIT
+
+/* What a plain layer needs of each channel: bias, multiplier, shift to the right. */
+static inline void lay_filters(const int8_t *w, int32_t taps, int32_t n, const int32_t *bias, const int32_t *multipliers,
+                               const int32_t *shifts, int32_t step, uint32_t *to)
+{
+    (void)w, (void)taps;
+    for (; n; n--, to += 3, multipliers += step, shifts += step) {
+        to[0] = (uint32_t)*bias++;
+        to[1] = (uint32_t)*multipliers;
+        to[2] = (uint32_t)-*shifts;
+    }
+}
+
+/* One pixel. Passed by value: it lies on the stack, where its fields are counters. */
+struct filter_job {
+    const int8_t *x, *w;
+    int32_t n; /* from tap to tap, of x and of w */
+    int32_t row_step, x_back, w_back; /* from row to row of x; from behind the last row to the next channel */
+    const uint32_t *filters; /* lay_filters() */
+    int32_t zero;
+    int8_t *y, *end; /* end - y = n */
+};
+
+void torpor_filter_job(struct filter_job job);
 
 #endif
 #endif

@@ -4,7 +4,7 @@
  * by value, whose first four words come in registers and the rest on the stack (Arm IHI 0042, AAPCS): they push the
  * former in front of the latter, and behind nine saved registers all of the struct lies at sp + 36.
  */
-#include "cortex_m4.h"
+#include "pair.h"
 
 #ifdef TORPOR_DSP
 

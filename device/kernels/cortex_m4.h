@@ -11,7 +11,7 @@
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
 #define TORPOR_DSP 1
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* 4 bytes of any alignment */
@@ -36,8 +36,15 @@ static inline uint32_t odd_bytes(uint32_t v)
     return r;
 }
 
-/* ---- two pixels times two units. A quad of both pixels is four words: even and odd bytes of each. Where four does
- * not divide the depth, the first quad holds the rest and zeros. */
+/* ---- two pixels times two units: see pair.h. A quad of both pixels is four words: even and odd bytes of each. Where
+ * four does not divide the depth, the first quad holds the rest and zeros. */
+
+enum { PAIR_DEPTH = 4 }; /* at least: that first quad reads four weights */
+
+static inline int32_t pair_steps(int32_t depth)
+{
+    return ((depth + 3) >> 2) - 1;
+}
 
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
@@ -56,22 +63,6 @@ static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t d
         to[1] = odd_bytes(v);
     }
 }
-
-/* What the loop over units works on. Passed by value: it lies on the stack, where its fields are counters. */
-struct pair_job {
-    const uint32_t *pair;
-    int32_t quads; /* but the first */
-    const int8_t *w;
-    int32_t depth;
-    const int32_t *bias, *multipliers, *shifts;
-    int32_t skip; /* how much less than four weights the first quad takes */
-    int32_t zero;
-    int8_t *y; /* of the first pixel; the second's lies `units` behind */
-    int32_t units, twos;
-};
-
-/* Two units at a time, `twos` times, of a plain layer (plain.h) with scales per channel. */
-void torpor_pair_job(struct pair_job job);
 
 /* ---- one pixel times four units */
 
@@ -110,6 +101,12 @@ static inline int32_t four_sums(const int8_t *x, const int8_t *w0, int32_t depth
 #undef UNIT
 
 /* ---- depthwise filters, four channels at once */
+
+static inline bool can_filter(int32_t rows, int32_t columns, int32_t n, bool plain)
+{
+    (void)rows, (void)columns;
+    return plain && n >= 4;
+}
 
 static inline uint32_t twice(uint32_t pair)
 {

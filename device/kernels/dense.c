@@ -66,13 +66,13 @@ void torpor_row(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const 
     }
 }
 
-#ifdef TORPOR_DSP
+#ifdef TORPOR_JOBS
 void torpor_pair(const uint32_t *pair, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
                  const int32_t *bias, const struct output *out, bool plain)
 {
     (void)plain; /* see can_pair() */
     struct pair_job job = {
-        pair, ((depth + 3) >> 2) - 1, weights, depth, bias, out->multipliers, out->shifts, -depth & 3, out->zero, y,
+        pair, pair_steps(depth), weights, depth, bias, out->multipliers, out->shifts, -depth & 3, out->zero, y,
         units, units >> 1,
     };
     torpor_pair_job(job);

@@ -9,25 +9,40 @@
 #include "copy.h"
 #include "cortex_m0.h"
 #include "cortex_m4.h"
-
 #include <stdbool.h>
+
+#if defined(TORPOR_DSP) || defined(TORPOR_M0)
+#define TORPOR_JOBS 1
+
+/* What the loop over units works on. Passed by value: it lies on the stack, where its fields are counters. */
+struct pair_job {
+    const uint32_t *pair;
+    int32_t steps; /* of the loop: quads but the first (M4), values in twos (M0) */
+    const int8_t *w;
+    int32_t depth;
+    const int32_t *bias, *multipliers, *shifts;
+    int32_t skip; /* M4: how much less than four weights the first quad takes */
+    int32_t zero;
+    int8_t *y; /* of the first pixel; the second's lies `units` behind */
+    int32_t units, twos;
+};
+
+/* Two units at a time, `twos` times, of a plain layer (plain.h) with scales per channel. */
+void torpor_pair_job(struct pair_job job);
+#endif
 
 /* Whether torpor_pair() can be asked for such a layer; plain: see plain.h. */
 static inline bool can_pair(int32_t depth, int32_t units, bool plain, int32_t step)
 {
-#if defined(TORPOR_DSP)
-    return plain && step && units > 1 && depth >= 4;
-#elif defined(TORPOR_M0)
-    (void)units, (void)plain, (void)step;
-    return depth > 1;
+#ifdef TORPOR_JOBS
+    return plain && step && units > 1 && depth >= PAIR_DEPTH;
 #else
     (void)depth, (void)units, (void)plain, (void)step;
     return true;
 #endif
 }
 
-#if !defined(TORPOR_DSP) && !defined(TORPOR_M0)
-
+#ifndef TORPOR_JOBS
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
     copy((int8_t *)pair + lane * depth, x, (size_t)depth);
