@@ -46,7 +46,8 @@ class Image:
     """An open image. `stream` has seek() and readinto(): a file, or io.BytesIO.
 
     `.inputs`, `.outputs`: (dtype, arena offset, bytes, scale, zero point, shape) per tensor, in graph order.
-    `.ram_bytes`: arena and scratch together. `.macs`: multiplications per run.
+    `.ram_bytes`: arena and scratch together. `.state_bytes`: of the arena's start, kept from run to run, zero
+    before the first. `.macs`: multiplications per run.
     """
 
     def __init__(self, stream):
@@ -55,16 +56,19 @@ class Image:
         head = bytearray(_HEADER)
         self._fill(0, head, _HEADER, "header")
         (magic, version, flags, self.length, crc, arena, scratch, tensors, self._operators, self._weights,
-         n_tensors, self._count, self.macs, spare) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
+         n_tensors, self._count, self.macs,
+         self.state_bytes) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
         if magic != b"TPM\x1a":
             raise ImageError("magic", 0)
         if version != VERSION:
             raise ImageError("version", 4)
         self._check_crc(crc, head)
-        if flags or spare:
+        if flags:
             raise ImageError("flags", 6)
         if arena > RAM_LIMIT or scratch > RAM_LIMIT:
             raise ImageError("arena", 16)
+        if self.state_bytes > arena:
+            raise ImageError("state", 44)
         self.arena_bytes = arena
         self.ram_bytes = arena + scratch
         if not (_HEADER <= tensors and tensors + n_tensors * _TENSOR <= self._operators):
@@ -168,6 +172,10 @@ class Image:
     def int8(self, offset, count):
         """Return array('b') of `count` weights, `offset` bytes into the weights."""
         return self._load("b", 1, offset, count)
+
+    def int16(self, offset, count):
+        """Return array('h') of `count` int16, `offset` bytes into the weights."""
+        return self._load("h", 2, offset, count)
 
     def int32(self, offset, count):
         """Return array('i') of `count` int32, `offset` bytes into the weights."""

@@ -66,7 +66,7 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "arena_bytes": layout.arena_bytes,
         "lower_bound_bytes": layout.lower_bound_bytes,  # of the arena: no plan can be below it
         "scratch_bytes": 0,  # outside the arena; what operators need is planned within it
-        "persistent_bytes": 0,  # state between runs; none of these operators has any
+        "persistent_bytes": layout.state_bytes,  # state between runs, at the arena's start
         "peak_ram_bytes": layout.arena_bytes,  # weights excluded
         "macs": image.macs(graph),
         "operators": layers,

@@ -26,12 +26,15 @@ _ALIGN = 16
 _AXES = 4
 _RAM_LIMIT = 1 << 24
 _CRC_FROM = 16
-_DTYPES = {"int8": 1, "int16": 2, "int32": 3, "float32": 4}
+_DTYPES = {"int8": 1, "int16": 2, "int32": 3, "float32": 4, "uint32": 5, "uint64": 6}  # 5, 6: inner only
 _INNER, _INPUT, _OUTPUT = 0, 1, 2
 CODES = {
     1: "FULLY_CONNECTED", 2: "CONV_2D", 3: "DEPTHWISE_CONV_2D", 4: "AVERAGE_POOL_2D", 5: "MAX_POOL_2D",
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
     12: "COPY", 13: "TAKE", 14: "SUB", 15: "SUB_FROM", 16: "MUL", 17: "MAXIMUM", 18: "MINIMUM", 19: "PRELU",
+    50: "WINDOW", 51: "FFT_AUTO_SCALE", 52: "RFFT", 53: "ENERGY", 54: "FILTER_BANK", 55: "SQUARE_ROOT",
+    56: "SPECTRAL_SUBTRACTION", 57: "PCAN", 58: "LOG",
+    70: "CAST", 71: "ADD_INT", 72: "MUL_INT", 73: "DIV_INT", 74: "MAXIMUM_INT", 75: "MINIMUM_INT",
 }  # fmt: skip
 
 
@@ -107,6 +110,9 @@ class _Places:
     def scratch(self) -> int:
         return self._plan.scratch(self.moment)
 
+    def state(self) -> int:
+        return self._plan.states[self.moment]
+
 
 def write(graph: Graph, plan: Plan) -> bytes:
     """Return the image. Raises CompileError where a size passes the format's limits."""
@@ -132,7 +138,8 @@ def write(graph: Graph, plan: Plan) -> bytes:
     body = bytes(tensors + records).ljust(weights_at - _HEADER.size, b"\0") + bytes(places.data)
     tail = struct.pack(
         "<IIIIIHHII", plan.arena_bytes, 0, _HEADER.size, operator_at, weights_at,
-        len(tensors) // _TENSOR.size, count, min(macs(graph), 0xFFFFFFFF), 0,
+        len(tensors) // _TENSOR.size, count, min(macs(graph), 0xFFFFFFFF),
+        plan.state_bytes,
     )  # fmt: skip
     crc = zlib.crc32(body, zlib.crc32(tail))
     head = struct.pack("<4sHHII", MAGIC, VERSION, 0, _HEADER.size + len(body), crc)

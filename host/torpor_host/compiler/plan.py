@@ -3,7 +3,8 @@
 
 Two tensors may share bytes when no moment needs both. The moment of operator i is i; inputs live from
 before the first, outputs past the last, an operator's scratch for its moment. Aliases are one buffer, and an
-element-wise operator writes over an input that nothing needs afterwards.
+element-wise operator writes over an input that nothing needs afterwards. What operators keep from one run to
+the next lies before all else, at the arena's start.
 
 Packing intervals into the least memory is NP-hard (Dynamic Storage Allocation), so: first fit, that is each
 buffer at the lowest gap that holds it, with the buffers in several fixed orders (larger first, longer first,
@@ -37,13 +38,16 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Plan:
-    """offsets: where each buffer lies, by its root; owner[r]: the root whose buffer root r is in."""
+    """offsets: where each buffer lies, by its root; owner[r]: the root whose buffer root r is in; states:
+    where the state of operator number i lies, within the first state_bytes of the arena."""
 
     arena_bytes: int
     lower_bound_bytes: int
     offsets: dict[int, int]
     buffers: tuple[Buffer, ...]
     owner: dict[int, int]
+    state_bytes: int
+    states: dict[int, int]
 
     def offset(self, graph: Graph, tensor: int) -> int:
         return self.offsets[self.owner[graph.root(tensor)]] + graph.shift(tensor)
@@ -57,7 +61,20 @@ def make(graph: Graph) -> Plan:
     buffers, owner = lifetimes(graph)
     bound = lower_bound(buffers)
     offsets, size = place(buffers, bound)
-    return Plan(size, bound, offsets, tuple(buffers), owner)
+    states, kept = _states(graph)
+    moved = {root: kept + at for root, at in offsets.items()}
+    return Plan(kept + size, kept + bound, moved, tuple(buffers), owner, kept, states)
+
+
+def _states(graph: Graph) -> tuple[dict[int, int], int]:
+    """Return (where each operator's state lies, by its number; bytes of them all)."""
+    states, total = {}, 0
+    for i, op in enumerate(graph.operators):
+        size = operators.KINDS[op.name].kept(graph, op)
+        if size:
+            states[i] = total
+            total += align(size)
+    return states, total
 
 
 def _scratch_root(moment: int) -> int:

@@ -23,10 +23,9 @@ REWRITES = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "use convolutions over a window of time",
     "SVDF": "use convolutions over a window of time",
     "ARG_MAX": "output the scores and take the largest in the application",
-    "CAST": "convert with inference_input_type int8",
     "FLEX": "convert with TFLITE_BUILTINS_INT8 only",
 }
-_WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP")
+_WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP" and not name.startswith("CUSTOM"))
 
 Rule = tuple[Callable[[Graph], bool], str]
 
@@ -68,8 +67,8 @@ def _io_typed(graph: Graph) -> bool:
     for t in (graph.tensors[i] for i in graph.inputs + graph.outputs):
         if t.dtype not in ("int8", "int16", "int32", "float32") or len(t.shape) > 4:
             return False
-        if t.dtype == "int8" and not per_tensor(t):
-            return False
+        if t.dtype == "int8" and t.quantization is not None and not per_tensor(t):
+            return False  # without a scale, plain integers
     return True
 
 

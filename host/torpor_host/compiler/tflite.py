@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CompileError
-from . import operators
+from . import custom, operators
 from .ir import ITEM_BYTES, MAX_ELEMENTS, NUMPY, Graph, Operator, Quantization, Tensor
 
 _IDENTIFIER = b"TFL3"
@@ -172,6 +172,11 @@ class _Reader:
                 raise IndexError(f"layer {index} uses tensor {t} of {tensors}")
         result = Operator(index, name, version, tuple(inputs), tuple(outputs))
         kind = operators.KINDS.get(name)
+        if kind is not None and kind.custom:
+            length = self.bound(op.CustomOptionsLength(), 1)
+            found = custom.options(bytes(op.CustomOptionsAsNumpy()) if length else b"")
+            result.has_options = set(found) == set(kind.custom)
+            result.options = dict(found)
         if kind is not None and kind.options:
             union = self.unions.get(op.BuiltinOptionsType(), "")
             table = op.BuiltinOptions()

@@ -5,8 +5,10 @@ from . import (
     add,
     binary,
     conv,
+    filterbank,
     fully_connected,
     gather,
+    ints,
     logistic,
     lookup,
     pad,
@@ -15,6 +17,7 @@ from . import (
     quantize,
     reshape,
     softmax,
+    spectrum,
     unary,
 )
 from .base import Kind, Record, Rule
@@ -23,9 +26,11 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *binary.KINDS, *unary.KINDS, *parts.KINDS,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM"):
+    KINDS[_name] = ints.with_int32(KINDS[_name])
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

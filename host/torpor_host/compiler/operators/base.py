@@ -33,6 +33,7 @@ class Places(Protocol):
     def arena(self, tensor: int) -> int: ...
     def weights(self, values: np.ndarray) -> int: ...
     def scratch(self) -> int: ...
+    def state(self) -> int: ...
 
 
 Lowered = Record | list[Record]
@@ -53,8 +54,9 @@ class Kind:
     """name: the schema's, or ours for operators that only passes make. inputs, outputs: how many, at least
     and at most. options: the schema's table, read by `read`. rules: checked in order, up to the first that
     fails. lower: the record or records, None for operators that a pass always removes.
-    scratch: bytes it needs while it runs. in_place: for which inputs the
-    output may take their memory, element by element.
+    scratch: bytes it needs while it runs. kept: bytes it keeps from one run to the next, zero at first.
+    in_place: for which inputs the output may take their memory, element by element. custom: the names of a
+    CUSTOM operator's options, all of them needed.
     """
 
     name: str
@@ -66,7 +68,9 @@ class Kind:
     read: Callable[[Any], dict[str, int | float]] = lambda options: {}
     macs: Callable[[Graph, Operator], int] = lambda graph, op: 0
     scratch: Callable[[Graph, Operator], int] = lambda graph, op: 0
+    kept: Callable[[Graph, Operator], int] = lambda graph, op: 0
     in_place: tuple[int, ...] = field(default=())
+    custom: tuple[str, ...] = ()
 
 
 # ---- rules that several operators share
