@@ -9,13 +9,16 @@ from . import (
     gather,
     logistic,
     lookup,
+    lstm,
     pad,
     parts,
     pool,
     quantize,
     reshape,
     softmax,
+    svdf,
     unary,
+    variables,
 )
 from .base import Kind, Record, Rule
 
@@ -23,7 +26,8 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *binary.KINDS, *unary.KINDS, *parts.KINDS,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
+    svdf.KIND, lstm.KIND,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

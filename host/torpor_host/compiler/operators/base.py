@@ -54,7 +54,8 @@ class Kind:
     and at most. options: the schema's table, read by `read`. rules: checked in order, up to the first that
     fails. lower: the record or records, None for operators that a pass always removes.
     scratch: bytes it needs while it runs. in_place: for which inputs the
-    output may take their memory, element by element.
+    output may take their memory, element by element. state: which inputs are variables, kept from run to run.
+    explain: (reason, fix) where a rule's fixed words would not do, after the rules.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Kind:
     macs: Callable[[Graph, Operator], int] = lambda graph, op: 0
     scratch: Callable[[Graph, Operator], int] = lambda graph, op: 0
     in_place: tuple[int, ...] = field(default=())
+    state: tuple[int, ...] = field(default=())
+    explain: Callable[[Graph, Operator], tuple[str, str] | None] = lambda graph, op: None
 
 
 # ---- rules that several operators share
