@@ -160,6 +160,10 @@ def variables(rng: Rng) -> Case:
     x = b.tensor(shape, "int8", scale, zero)
     names = [handle(b, name) for name in ("a", "b")]
     values = [x]
+    for var in names:
+        if rng.integers(3):  # what the run before has left
+            values.append(b.tensor(shape, "int8", scale, zero))
+            b.operator("READ_VARIABLE", [var], [values[-1]])
     assigned: set[int] = set()
     for _ in range(int(rng.integers(4, 12))):
         var = int(rng.choice(names))

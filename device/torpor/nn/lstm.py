@@ -4,9 +4,9 @@
     in, out, hidden, cell, batches, steps, depth, units, time major, weights, bias, recurrent weights,
     recurrent bias, scales, clip, tanh multiplier, tanh shift, out zero, sigmoid
 
-in and out are arena offsets of int8 [batches, steps, depth] and [batches, steps, units], where `time major` is 1
-[steps, batches, ..]. hidden int8 and cell int16, [batches, units], lie within the image's state. The gates of a
-unit follow one another, forget, input, cell, output: weights int8 [units, 4, depth] with bias int32
+in and out are arena offsets of int8 [batches, steps, depth] and [batches, steps, units], or with time major 1
+of [steps, batches, ..]. hidden int8 and cell int16, [batches, units], lie within the image's state. The gates
+of a unit follow one another, forget, input, cell, output: weights int8 [units, 4, depth] with bias int32
 [units, 4], recurrent weights int8 [units, 4, units] with recurrent bias, zero points folded into both.
 scales int32 [20]: (multiplier, shift) of each gate's input sum, then of each gate's recurrent sum, then of
 input gate * cell gate and of output gate * tanh(cell). clip: the largest cell value, 0 for none.
