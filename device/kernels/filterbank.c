@@ -60,8 +60,7 @@ void torpor_check_filterbank(struct image *m, const int32_t *a, uint32_t n, uint
     } else if (code == SPECTRAL_SUBTRACTION) {
         need_sizes(m, a + SUB_CHANNELS, 1);
         need_words(m, a, 4, a[SUB_CHANNELS], 4);
-        if (m->verdict != BAD)
-            need(m, (uint32_t)a[STATE] + 4 * (uint32_t)a[SUB_CHANNELS] <= m->state_bytes);
+        need_state(m, a[STATE], times((uint32_t)a[SUB_CHANNELS], 4));
         for (int i = EVEN; i <= LEAST; i++)
             need(m, 0 <= a[i] && a[i] <= MOST_WEIGHT);
         need(m, 0 <= a[SUB_UP] && a[SUB_UP] <= 31 && 0 <= a[SUB_DOWN] && a[SUB_DOWN] <= 31);

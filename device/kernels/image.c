@@ -48,6 +48,10 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_filterbank(m, a, n, code);
     else if (CAST <= code && code <= MINIMUM_INT)
         torpor_check_ints(m, a, n, code);
+    else if (code == SVDF)
+        torpor_check_svdf(m, a, n, code);
+    else if (code == LSTM)
+        torpor_check_lstm(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -121,6 +125,10 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_filterbank(&m, a, code);
         else if (code >= WINDOW)
             torpor_spectrum(&m, a, code);
+        else if (code == SVDF)
+            torpor_svdf(&m, a, code);
+        else if (code == LSTM)
+            torpor_lstm(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;

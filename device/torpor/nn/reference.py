@@ -36,6 +36,10 @@ def bind(code, args, image, arena):
         from .filterbank import bind as found
     elif 70 <= code <= 75:
         from .ints import bind as found
+    elif code == 40:
+        from .svdf import bind as found
+    elif code == 41:
+        from .lstm import bind as found
     else:
         raise ImageError("operator", image.at)
     return found(code, args, image, arena)

@@ -3,8 +3,7 @@
 
 Two tensors may share bytes when no moment needs both. The moment of operator i is i; inputs live from
 before the first, outputs past the last, an operator's scratch for its moment. Aliases are one buffer, and an
-element-wise operator writes over an input that nothing needs afterwards. What operators keep from one run to
-the next lies before all else, at the arena's start.
+element-wise operator writes over an input that nothing needs afterwards.
 
 Packing intervals into the least memory is NP-hard (Dynamic Storage Allocation), so: first fit, that is each
 buffer at the lowest gap that holds it, with the buffers in several fixed orders (larger first, longer first,
@@ -38,16 +37,13 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Plan:
-    """offsets: where each buffer lies, by its root; owner[r]: the root whose buffer root r is in; states:
-    where the state of operator number i lies, within the first state_bytes of the arena."""
+    """offsets: where each buffer lies, by its root; owner[r]: the root whose buffer root r is in."""
 
     arena_bytes: int
     lower_bound_bytes: int
     offsets: dict[int, int]
     buffers: tuple[Buffer, ...]
     owner: dict[int, int]
-    state_bytes: int
-    states: dict[int, int]
 
     def offset(self, graph: Graph, tensor: int) -> int:
         return self.offsets[self.owner[graph.root(tensor)]] + graph.shift(tensor)
@@ -60,21 +56,12 @@ class Plan:
 def make(graph: Graph) -> Plan:
     buffers, owner = lifetimes(graph)
     bound = lower_bound(buffers)
-    offsets, size = place(buffers, bound)
-    states, kept = _states(graph)
-    moved = {root: kept + at for root, at in offsets.items()}
-    return Plan(kept + size, kept + bound, moved, tuple(buffers), owner, kept, states)
-
-
-def _states(graph: Graph) -> tuple[dict[int, int], int]:
-    """Return (where each operator's state lies, by its number; bytes of them all)."""
-    states, total = {}, 0
-    for i, op in enumerate(graph.operators):
-        size = operators.KINDS[op.name].kept(graph, op)
-        if size:
-            states[i] = total
-            total += align(size)
-    return states, total
+    kept = sum(b.size_bytes for b in buffers if b.root == graph.state)  # first, for all of the time
+    offsets, size = place([b for b in buffers if b.root != graph.state], bound - kept)
+    offsets = {root: at + kept for root, at in offsets.items()}
+    if graph.state is not None:
+        offsets[graph.state] = 0
+    return Plan(size + kept, bound, offsets, tuple(buffers), owner)
 
 
 def _scratch_root(moment: int) -> int:
@@ -98,6 +85,9 @@ def lifetimes(graph: Graph) -> tuple[list[Buffer], dict[int, int]]:
         last[root] = max(last.get(root, moment), moment)
         size[root] = max(size.get(root, 0), graph.shift(tensor) + graph.tensors[tensor].size_bytes)
 
+    if graph.state is not None:
+        touch(graph.state, -1)
+        touch(graph.state, end)
     for t in graph.inputs:
         touch(t, -1)
     for i, op in enumerate(graph.operators):

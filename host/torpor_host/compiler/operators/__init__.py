@@ -11,6 +11,7 @@ from . import (
     ints,
     logistic,
     lookup,
+    lstm,
     pad,
     parts,
     pool,
@@ -18,7 +19,9 @@ from . import (
     reshape,
     softmax,
     spectrum,
+    svdf,
     unary,
+    variables,
 )
 from .base import Kind, Record, Rule
 
@@ -26,7 +29,8 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *binary.KINDS, *unary.KINDS, *parts.KINDS, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
+    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -33,7 +33,6 @@ class Places(Protocol):
     def arena(self, tensor: int) -> int: ...
     def weights(self, values: np.ndarray) -> int: ...
     def scratch(self) -> int: ...
-    def state(self) -> int: ...
 
 
 Lowered = Record | list[Record]
@@ -54,9 +53,11 @@ class Kind:
     """name: the schema's, or ours for operators that only passes make. inputs, outputs: how many, at least
     and at most. options: the schema's table, read by `read`. rules: checked in order, up to the first that
     fails. lower: the record or records, None for operators that a pass always removes.
-    scratch: bytes it needs while it runs. kept: bytes it keeps from one run to the next, zero at first.
-    in_place: for which inputs the output may take their memory, element by element. custom: the names of a
-    CUSTOM operator's options, all of them needed.
+    scratch: bytes it needs while it runs. in_place: for which inputs the
+    output may take their memory, element by element. state: which inputs are variables, kept from run to run.
+    kept: bytes of a variable that the file does not name, and a pass makes the last input; zero at first.
+    custom: the names of a CUSTOM operator's options, all of them needed.
+    explain: (reason, fix) where a rule's fixed words would not do, after the rules.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Kind:
     scratch: Callable[[Graph, Operator], int] = lambda graph, op: 0
     kept: Callable[[Graph, Operator], int] = lambda graph, op: 0
     in_place: tuple[int, ...] = field(default=())
+    state: tuple[int, ...] = field(default=())
+    explain: Callable[[Graph, Operator], tuple[str, str] | None] = lambda graph, op: None
     custom: tuple[str, ...] = ()
 
 

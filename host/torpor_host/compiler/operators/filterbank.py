@@ -87,7 +87,7 @@ def _subtraction(graph: Graph, op: Operator, places: Places) -> Record:
     y, noise = op.outputs
     return Record(
         _SUBTRACTION,
-        (places.arena(op.inputs[0]), places.arena(y), places.arena(noise), places.state(),
+        (places.arena(op.inputs[0]), places.arena(y), places.arena(noise), places.arena(op.inputs[1]),
          graph.output(op).count, *(int(op.options[name]) for name in (*_WEIGHTS, *_BITS)),
          int(op.options["clamping"] != 0)),
     )  # fmt: skip
@@ -146,7 +146,7 @@ KINDS = (
     Kind(
         name="CUSTOM:SignalFilterBankSpectralSubtraction", inputs=(1, 1), outputs=(2, 2),
         custom=_SUBTRACTION_OPTIONS, lower=_subtraction, in_place=(0,),
-        kept=lambda g, o: g.output(o).size_bytes,
+        kept=lambda g, o: g.output(o).size_bytes, state=(1,),
         rules=(
             options(*_SUBTRACTION_OPTIONS), COMPUTED, types("uint32", "uint32", "uint32"), VECTORS,
             Rule(
