@@ -13,7 +13,7 @@ struct header {
     uint16_t version, flags;
     uint32_t length, crc, arena, scratch, tensors, operators, weights;
     uint16_t tensor_count, operator_count;
-    uint32_t macs, spare;
+    uint32_t macs, state;
 };
 _Static_assert(sizeof(struct header) == HEADER, "no padding");
 
@@ -44,6 +44,16 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_floats(m, a, n, code);
     else if (code == COPY || code == TAKE)
         torpor_check_move(m, a, n, code);
+    else if (WINDOW <= code && code <= ENERGY)
+        torpor_check_spectrum(m, a, n, code);
+    else if (FILTER_BANK <= code && code <= LOG)
+        torpor_check_filterbank(m, a, n, code);
+    else if (CAST <= code && code <= MINIMUM_INT)
+        torpor_check_ints(m, a, n, code);
+    else if (code == SVDF)
+        torpor_check_svdf(m, a, n, code);
+    else if (code == LSTM)
+        torpor_check_lstm(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -59,6 +69,8 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
         return 4;
     if (h->arena > (uint32_t)RAM_LIMIT || h->scratch > (uint32_t)RAM_LIMIT || h->arena + h->scratch > arena_bytes)
         return 16;
+    if (h->state > h->arena)
+        return 44;
     if (h->operators < HEADER || h->operators > h->weights || h->weights > h->length || (h->weights & 15))
         return 28;
     if (h->operators & 3)
@@ -67,6 +79,7 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
         .weights = image + h->weights,
         .weights_bytes = h->length - h->weights,
         .ram_bytes = h->arena + h->scratch,
+        .state_bytes = h->state,
     };
     uint32_t at = h->operators;
     int32_t foreign = 0;
@@ -110,6 +123,16 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_pad(&m, a, code);
         else if (code == COPY || code == TAKE)
             torpor_move(&m, a, code);
+        else if (code >= CAST)
+            torpor_ints(&m, a, code);
+        else if (code >= FILTER_BANK)
+            torpor_filterbank(&m, a, code);
+        else if (code >= WINDOW)
+            torpor_spectrum(&m, a, code);
+        else if (code == SVDF)
+            torpor_svdf(&m, a, code);
+        else if (code == LSTM)
+            torpor_lstm(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;

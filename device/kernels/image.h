@@ -20,6 +20,7 @@ struct image {
     const uint8_t *weights;
     uint32_t weights_bytes;
     uint32_t ram_bytes; /* arena and scratch */
+    uint32_t state_bytes; /* the first of the arena, kept from run to run */
     int8_t *arena;
     enum verdict verdict; /* of the record under check: the first finding stays */
 };
@@ -70,6 +71,12 @@ static inline void need_ram(struct image *m, int32_t offset, uint32_t size)
     need(m, offset >= 0 && size > 0 && size <= m->ram_bytes && (uint32_t)offset <= m->ram_bytes - size);
 }
 
+/* As need_ram(), within the state. */
+static inline void need_state(struct image *m, int32_t offset, uint32_t size)
+{
+    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
+}
+
 static inline void need_clip(struct image *m, int32_t low, int32_t high)
 {
     need(m, -128 <= low && low <= high && high <= 127);
@@ -81,10 +88,22 @@ static inline void need_int8(struct image *m, int32_t offset, uint32_t count)
             && (uint32_t)offset <= m->weights_bytes - count);
 }
 
+static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
+{
+    need_int8(m, offset, times(count, 2));
+    need_here(m, (offset & 1) == 0);
+}
+
 static inline void need_int32(struct image *m, int32_t offset, uint32_t count)
 {
     need_int8(m, offset, times(count, 4));
     need_here(m, (offset & 3) == 0);
+}
+
+static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
+{
+    need_int8(m, offset, times(count, 2));
+    need_here(m, (offset & 1) == 0);
 }
 
 static inline void need_shift(struct image *m, int32_t shift)
@@ -110,6 +129,12 @@ static inline const int8_t *int8_at(const struct image *m, int32_t offset)
     return (const int8_t *)m->weights + offset;
 }
 
+/* need_int16() has seen to the alignment. */
+static inline const int16_t *int16_at(const struct image *m, int32_t offset)
+{
+    return (const int16_t *)(const void *)(m->weights + offset);
+}
+
 /* need_int32() has seen to the alignment. */
 static inline const int32_t *int32_at(const struct image *m, int32_t offset)
 {
@@ -130,9 +155,17 @@ FAMILY(lookup);
 FAMILY(pad);
 FAMILY(floats);
 FAMILY(move);
+FAMILY(svdf);
+FAMILY(lstm);
+FAMILY(spectrum);
+FAMILY(filterbank);
+FAMILY(ints);
 #undef FAMILY
 
 enum { FULLY_CONNECTED = 1, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, SOFTMAX, LOOKUP, PAD, QUANTIZE, DEQUANTIZE };
 enum { COPY = 12, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM, PRELU };
+enum { SVDF = 40, LSTM };
+enum { WINDOW = 50, FFT_AUTO_SCALE, RFFT, ENERGY, FILTER_BANK, SQUARE_ROOT, SPECTRAL_SUBTRACTION, PCAN, LOG };
+enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT };
 
 #endif

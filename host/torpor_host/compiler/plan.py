@@ -67,13 +67,18 @@ class Plan:
 def make(graph: Graph) -> Plan:
     buffers, owner = lifetimes(graph)
     near = overlaps(graph, buffers, owner)
+    kept = sum(b.size_bytes for b in buffers if b.root == graph.state)  # first, for all of the time
+    movable = [b for b in buffers if b.root != graph.state]
     bound = lower_bound(buffers, near)
-    offsets, size = place(buffers, bound, near)
-    if near and size > bound:
-        plain = place(buffers, max(bound, lower_bound(buffers)))
+    offsets, size = place(movable, bound - kept, near)
+    if near and size > bound - kept:
+        plain = place(movable, max(bound, lower_bound(buffers)) - kept)
         if plain[1] < size:
             offsets, size = plain
-    return Plan(size, bound, offsets, tuple(buffers), owner, near)
+    offsets = {root: at + kept for root, at in offsets.items()}
+    if graph.state is not None:
+        offsets[graph.state] = 0
+    return Plan(size + kept, bound, offsets, tuple(buffers), owner, near)
 
 
 def _scratch_root(moment: int) -> int:
@@ -97,6 +102,9 @@ def lifetimes(graph: Graph) -> tuple[list[Buffer], dict[int, int]]:
         last[root] = max(last.get(root, moment), moment)
         size[root] = max(size.get(root, 0), graph.shift(tensor) + graph.tensors[tensor].size_bytes)
 
+    if graph.state is not None:
+        touch(graph.state, -1)
+        touch(graph.state, end)
     for t in graph.inputs:
         touch(t, -1)
     for i, op in enumerate(graph.operators):

@@ -5,17 +5,23 @@ from . import (
     add,
     binary,
     conv,
+    filterbank,
     fully_connected,
     gather,
+    ints,
     logistic,
     lookup,
+    lstm,
     pad,
     parts,
     pool,
     quantize,
     reshape,
     softmax,
+    spectrum,
+    svdf,
     unary,
+    variables,
 )
 from .base import Kind, Record, Rule
 
@@ -23,9 +29,12 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *binary.KINDS, *unary.KINDS, *parts.KINDS,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
+    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM"):
+    KINDS[_name] = ints.with_int32(KINDS[_name])
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

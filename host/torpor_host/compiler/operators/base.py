@@ -57,6 +57,10 @@ class Kind:
     output may take their memory, element by element. overlap: for which inputs the output may lie over rows
     that have been read, and how many bytes below the input it must then begin at least; such a kernel writes
     nothing of a row before it has read all of that row's input (see `row_distance`).
+    state: which inputs are variables, kept from run to run.
+    kept: bytes of a variable that the file does not name, and a pass makes the last input; zero at first.
+    custom: the names of a CUSTOM operator's options, all of them needed.
+    explain: (reason, fix) where a rule's fixed words would not do, after the rules.
     """
 
     name: str
@@ -68,8 +72,12 @@ class Kind:
     read: Callable[[Any], dict[str, int | float]] = lambda options: {}
     macs: Callable[[Graph, Operator], int] = lambda graph, op: 0
     scratch: Callable[[Graph, Operator], int] = lambda graph, op: 0
+    kept: Callable[[Graph, Operator], int] = lambda graph, op: 0
     in_place: tuple[int, ...] = field(default=())
     overlap: Callable[[Graph, Operator], dict[int, int]] = lambda graph, op: {}
+    state: tuple[int, ...] = field(default=())
+    explain: Callable[[Graph, Operator], tuple[str, str] | None] = lambda graph, op: None
+    custom: tuple[str, ...] = ()
 
 
 # ---- rules that several operators share
