@@ -100,12 +100,6 @@ static inline void need_int32(struct image *m, int32_t offset, uint32_t count)
     need_here(m, (offset & 3) == 0);
 }
 
-static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
-{
-    need_int8(m, offset, times(count, 2));
-    need_here(m, (offset & 1) == 0);
-}
-
 static inline void need_shift(struct image *m, int32_t shift)
 {
     need(m, -31 <= shift && shift <= 30);
