@@ -32,6 +32,8 @@ CODES = {
     1: "FULLY_CONNECTED", 2: "CONV_2D", 3: "DEPTHWISE_CONV_2D", 4: "AVERAGE_POOL_2D", 5: "MAX_POOL_2D",
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
     12: "COPY", 13: "TAKE", 14: "SUB", 15: "SUB_FROM", 16: "MUL", 17: "MAXIMUM", 18: "MINIMUM", 19: "PRELU",
+    20: "REDUCE_SUM", 21: "REDUCE_MAX", 22: "REDUCE_MIN", 23: "ARG_MAX", 24: "ARG_MIN", 25: "LOG_SOFTMAX",
+    26: "RESIZE_BILINEAR", 28: "DIV", 29: "DIV_INTO", 31: "REQUANTIZE_INT32",
 }  # fmt: skip
 
 
@@ -265,13 +267,20 @@ _FORMATS: dict[str, _Format] = {
     "AVERAGE_POOL_2D": lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[5]}, filter {a[8]}x{a[9]}",
     "MAX_POOL_2D": lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[5]}, filter {a[8]}x{a[9]}",
     **dict.fromkeys(
-        ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU"),
+        ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU", "DIV", "DIV_INTO"),
         lambda a: f"{a[4] * a[5] * a[6] * a[7]} values",
     ),
     "SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
     "LOOKUP": lambda a: f"{a[2]} values",
     "QUANTIZE": lambda a: f"{a[2]} values",
     "DEQUANTIZE": lambda a: f"{a[2]} values",
+    **dict.fromkeys(
+        ("REDUCE_SUM", "REDUCE_MAX", "REDUCE_MIN"), lambda a: f"{a[2] * a[3]} of {a[6] * a[7]} values each"
+    ),
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN"), lambda a: f"{a[2] * a[4]} of {a[3]} values each"),
+    "LOG_SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
+    "RESIZE_BILINEAR": lambda a: f"{a[3]} -> {a[5]}x{a[6]}x{a[4]}",
+    "REQUANTIZE_INT32": lambda a: f"{a[2]} values",
     "COPY": lambda a: f"{a[3] * a[4] * a[5] * a[6]} values",
     "TAKE": lambda a: f"{a[2] * a[3] * a[4] * a[5] * a[6]} values",
 }

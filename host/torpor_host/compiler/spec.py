@@ -17,12 +17,9 @@ _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; 
 
 # What to write instead of an operator that is missing, where there is something better than "change it".
 REWRITES = {
-    "MEAN": "use AVERAGE_POOL_2D over the whole map (Keras: AveragePooling2D, then Flatten)",
-    "TRANSPOSE_CONV": "upsample outside the model",
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "use convolutions over a window of time",
     "SVDF": "use convolutions over a window of time",
-    "ARG_MAX": "output the scores and take the largest in the application",
     "CAST": "convert with inference_input_type int8",
     "FLEX": "convert with TFLITE_BUILTINS_INT8 only",
 }

@@ -3,18 +3,24 @@
 
 from . import (
     add,
+    arg,
     binary,
     conv,
+    div,
     fully_connected,
     gather,
+    log_softmax,
     logistic,
     lookup,
     pad,
     parts,
     pool,
     quantize,
+    reduce,
     reshape,
+    resize,
     softmax,
+    transpose_conv,
     unary,
 )
 from .base import Kind, Record, Rule
@@ -24,6 +30,8 @@ _ALL = (
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
     *binary.KINDS, *unary.KINDS, *parts.KINDS,
+    div.KIND, log_softmax.KIND, resize.BILINEAR, resize.NEAREST, transpose_conv.KIND,
+    *arg.KINDS, *reduce.KINDS,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
