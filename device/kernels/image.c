@@ -42,6 +42,16 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_pad(m, a, n, code);
     else if (code == QUANTIZE || code == DEQUANTIZE)
         torpor_check_floats(m, a, n, code);
+    else if (code >= REDUCE_SUM && code <= ARG_MIN)
+        torpor_check_reduce(m, a, n, code);
+    else if (code == LOG_SOFTMAX)
+        torpor_check_log_softmax(m, a, n, code);
+    else if (code == RESIZE_BILINEAR)
+        torpor_check_resize(m, a, n, code);
+    else if (code == DIV || code == DIV_INTO)
+        torpor_check_div(m, a, n, code);
+    else if (code == REQUANTIZE32)
+        torpor_check_requantize(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -106,6 +116,16 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_lookup(&m, a, code);
         else if (code == PAD)
             torpor_pad(&m, a, code);
+        else if (code >= REDUCE_SUM && code <= ARG_MIN)
+            torpor_reduce(&m, a, code);
+        else if (code == LOG_SOFTMAX)
+            torpor_log_softmax(&m, a, code);
+        else if (code == RESIZE_BILINEAR)
+            torpor_resize(&m, a, code);
+        else if (code == DIV || code == DIV_INTO)
+            torpor_div(&m, a, code);
+        else if (code == REQUANTIZE32)
+            torpor_requantize(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;
