@@ -100,12 +100,6 @@ static inline void need_int32(struct image *m, int32_t offset, uint32_t count)
     need_here(m, (offset & 3) == 0);
 }
 
-static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
-{
-    need_int8(m, offset, times(count, 2));
-    need_here(m, (offset & 1) == 0);
-}
-
 static inline void need_shift(struct image *m, int32_t shift)
 {
     need(m, -31 <= shift && shift <= 30);
@@ -141,31 +135,13 @@ static inline const int32_t *int32_at(const struct image *m, int32_t offset)
     return (const int32_t *)(const void *)(m->weights + offset);
 }
 
-/* One pair per operator family: `check` leaves its finding in m->verdict, `run` trusts it. `a` are the record's
- * `n` arguments, documented in the module of that name in device/torpor/nn. */
-#define FAMILY(name)                                                            \
-    void torpor_check_##name(struct image *m, const int32_t *a, uint32_t n, uint32_t code); \
-    void torpor_##name(const struct image *m, const int32_t *a, uint32_t code)
-FAMILY(dense);
-FAMILY(conv);
-FAMILY(pool);
-FAMILY(add);
-FAMILY(softmax);
-FAMILY(lookup);
-FAMILY(pad);
-FAMILY(floats);
-FAMILY(move);
-FAMILY(svdf);
-FAMILY(lstm);
-FAMILY(spectrum);
-FAMILY(filterbank);
-FAMILY(ints);
-#undef FAMILY
-
+/* Record codes; families.h says which family runs which. */
 enum { FULLY_CONNECTED = 1, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, SOFTMAX, LOOKUP, PAD, QUANTIZE, DEQUANTIZE };
 enum { COPY = 12, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM, PRELU };
 enum { SVDF = 40, LSTM };
 enum { WINDOW = 50, FFT_AUTO_SCALE, RFFT, ENERGY, FILTER_BANK, SQUARE_ROOT, SPECTRAL_SUBTRACTION, PCAN, LOG };
 enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT };
+enum { REDUCE_SUM = 20, REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN, LOG_SOFTMAX, RESIZE_BILINEAR, DIV = 28, DIV_INTO };
+enum { REQUANTIZE32 = 31 };
 
 #endif

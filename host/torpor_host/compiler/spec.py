@@ -17,10 +17,7 @@ _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; 
 
 # What to write instead of an operator that is missing, where there is something better than "change it".
 REWRITES = {
-    "MEAN": "use AVERAGE_POOL_2D over the whole map (Keras: AveragePooling2D, then Flatten)",
-    "TRANSPOSE_CONV": "upsample outside the model",
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
-    "ARG_MAX": "output the scores and take the largest in the application",
     "FLEX": "convert with TFLITE_BUILTINS_INT8 only",
 }
 _WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP" and not name.startswith("CUSTOM"))
