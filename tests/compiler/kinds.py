@@ -3,7 +3,16 @@
 
 from collections.abc import Callable
 
-from compiler import builder, cases_binary, cases_div, cases_move, cases_reduce, cases_resize, cases_unary
+from compiler import (
+    builder,
+    cases_binary,
+    cases_div,
+    cases_graph,
+    cases_move,
+    cases_reduce,
+    cases_resize,
+    cases_unary,
+)
 from compiler.builder import Case, Rng
 
 KINDS: dict[str, Callable[[Rng], Case]] = {
@@ -12,6 +21,7 @@ KINDS: dict[str, Callable[[Rng], Case]] = {
     **cases_move.KINDS,
     **cases_binary.KINDS,
     **cases_div.KINDS,
+    **cases_graph.KINDS,
     **cases_reduce.KINDS,
     **cases_resize.KINDS,
 }
