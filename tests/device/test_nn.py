@@ -71,6 +71,26 @@ class TestGolden(unittest.TestCase):
     def test_more(self):
         self.assertEqual(self.check("more").output_shape, (1, 3, 6, 4))
 
+    def test_state(self):
+        model = self.check("state")
+        self.assertTrue(len(model.state) > 30)
+        first = Model(read("state.image"), "reference")
+        model.reset()
+        self.assertEqual(bytes(model.state), bytes(first.state))
+        stream = io.BytesIO(read("state.io"))
+        for run in range(RUNS):
+            if run == 2:  # as after deep sleep
+                saved = bytes(model.state)
+                model = Model(read("state.image"), "reference")
+                model.state[:] = saved
+            x, y = raw(model.input), raw(model.output)
+            want = array("b", bytes(len(y)))
+            stream.readinto(x)
+            stream.readinto(want)
+            model.run()
+            self.assertEqual(list(y), list(want))
+        self.assertEqual(len(Model(read("int8.image"), "reference").state), 0)
+
     def test_float(self):
         model = self.check("float")
         self.assertEqual(len(model.input), 3)
@@ -93,13 +113,14 @@ class TestGolden(unittest.TestCase):
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        for name in ("int8.image", "more.image"):
+        for name in ("int8.image", "more.image", "state.image"):
             model = load(GOLDEN + name, "reference")
             gc.collect()
             micropython.heap_lock()
             try:
                 for _ in range(3):
                     model.run()
+                    model.reset()
             finally:
                 micropython.heap_unlock()
 
@@ -145,7 +166,14 @@ class TestBadImages(unittest.TestCase):
             bad = bytearray(good)
             bad[offset] ^= value
             self.assertEqual(what(bad), name, offset)
-        for offset, name in ((6, "flags"), (19, "arena"), (23, "arena"), (27, "tensors"), (35, "weights")):
+        for offset, name in (
+            (6, "flags"),
+            (19, "arena"),
+            (23, "arena"),
+            (27, "tensors"),
+            (35, "weights"),
+            (47, "state"),
+        ):
             bad = bytearray(good)
             bad[offset] ^= 0x40
             self.assertEqual(what(sealed(bad)), name, offset)
@@ -171,7 +199,7 @@ class TestBadImages(unittest.TestCase):
         """Flipped and overwritten bytes under a right CRC: ImageError or a run to the end."""
         ran = refused = 0
         state = 20261123
-        for name in ("int8.image", "float.image", "more.image"):
+        for name in ("int8.image", "float.image", "more.image", "state.image"):
             good = read(name)
             for _ in range(MUTATIONS):
                 bad = bytearray(good)
@@ -189,7 +217,7 @@ class TestBadImages(unittest.TestCase):
                 model.run()
                 ran += 1
             gc.collect()
-        self.assertEqual(ran + refused, 3 * MUTATIONS)
+        self.assertEqual(ran + refused, 4 * MUTATIONS)
         self.assertTrue(ran > MUTATIONS // 10 and refused > MUTATIONS // 10, (ran, refused))
 
 
