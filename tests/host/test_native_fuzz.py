@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.builder import KINDS
+from compiler import builder, cases_state
 from conftest import REPOSITORY
 from torpor.errors import ImageError
 from torpor.nn.model import Model
@@ -21,6 +21,7 @@ from torpor_host.kernels import library, toolchain
 
 PROCESSORS = ("native", "x86-64") if platform.machine().lower() in ("x86_64", "amd64") else ("native",)
 VALUES = (-1, 0, 1, 2, 3, 127, -128, 1 << 16, 1 << 24, 1 << 29, 1 << 30, -(1 << 31), (1 << 31) - 1)
+KINDS = {**builder.KINDS, **{k: cases_state.KINDS[k] for k in ("lstm", "svdf", "svdf_int8_state")}}
 IMAGES = [
     compile_bytes(KINDS[kind](np.random.default_rng([seed, i])).model, kind).image
     for i, kind in enumerate(sorted(KINDS))
