@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "dsp.h"
+#include "cortex_m4.h"
 
 /* sum + x . w over `depth` values */
 static __attribute__((noinline)) int32_t dot_from(int32_t sum, const int8_t *x, const int8_t *w, int32_t depth)
@@ -15,8 +15,9 @@ static __attribute__((noinline)) int32_t dot_from(int32_t sum, const int8_t *x, 
     int32_t k = 0;
 #ifdef TORPOR_DSP
     for (; k + 4 <= depth; k += 4) {
-        uint32_t v = load4(x + k);
-        sum = multiply4(even_bytes(v), odd_bytes(v), w + k, sum);
+        uint32_t v = load4(x + k), u = load4(w + k);
+        __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(even_bytes(v)), "r"(even_bytes(u)));
+        __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(odd_bytes(v)), "r"(odd_bytes(u)));
     }
 #endif
     for (; k < depth; k++)

@@ -3,12 +3,15 @@
 
 from . import (
     add,
+    arg,
     binary,
     conv,
+    div,
     filterbank,
     fully_connected,
     gather,
     ints,
+    log_softmax,
     logistic,
     lookup,
     lstm,
@@ -16,10 +19,13 @@ from . import (
     parts,
     pool,
     quantize,
+    reduce,
     reshape,
+    resize,
     softmax,
     spectrum,
     svdf,
+    transpose_conv,
     unary,
     variables,
 )
@@ -30,11 +36,13 @@ _ALL = (
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
     *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
-    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
+    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST,
+    div.KIND, log_softmax.KIND, resize.BILINEAR, resize.NEAREST, transpose_conv.KIND,
+    *arg.KINDS, *reduce.KINDS,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
-for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM"):
+for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM", "DIV"):
     KINDS[_name] = ints.with_int32(KINDS[_name])
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]
