@@ -99,6 +99,9 @@ class TestGolden(unittest.TestCase):
             self.assertEqual(list(y), list(want))
         self.assertEqual(len(Model(read("int8.image"), "reference").state), 0)
 
+    def test_signal(self):
+        self.assertEqual(len(self.check("signal").state), 12)
+
     def test_float(self):
         model = self.check("float")
         self.assertEqual(len(model.input), 3)
@@ -127,7 +130,7 @@ class TestGolden(unittest.TestCase):
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        names = ("int8", "more", "state")
+        names = ("int8", "more", "state", "signal")
         for name, kernels in [(n, k) for n in names for k in ("reference", "viper")]:
             if kernels == "viper" and not has_viper():
                 continue
@@ -216,7 +219,7 @@ class TestBadImages(unittest.TestCase):
         """Flipped and overwritten bytes under a right CRC: ImageError or a run to the end."""
         ran = refused = 0
         state = 20261123
-        for name in ("int8.image", "float.image", "more.image", "state.image"):
+        for name in ("int8.image", "float.image", "more.image", "state.image", "signal.image"):
             good = read(name)
             for _ in range(MUTATIONS):
                 bad = bytearray(good)
@@ -234,7 +237,7 @@ class TestBadImages(unittest.TestCase):
                 model.run()
                 ran += 1
             gc.collect()
-        self.assertEqual(ran + refused, 4 * MUTATIONS)
+        self.assertEqual(ran + refused, 5 * MUTATIONS)
         self.assertTrue(ran > MUTATIONS // 10 and refused > MUTATIONS // 10, (ran, refused))
 
 
