@@ -18,7 +18,7 @@ def same(data: bytes, inputs: list[np.ndarray]) -> None:
 
 
 def test_not_in_place_of_what_another_input_is_a_part_of() -> None:
-    """x is the first of three parts of `three`; x * three, written over `three`, would change x midway."""
+    """x lies in the first of three places of `three`; x * three, written over `three`, would change x."""
     b = Builder()
     x = b.tensor((1, 1, 1, 5), "int8", 0.05, 3)
     three = b.tensor((1, 1, 3, 5), "int8", 0.05, 3)
