@@ -4,9 +4,9 @@
     y = run(Path("kws.tpm").read_bytes(), load_npy(Path("x.npy")), on="micropython")
 
 x is one input of the model's shape, with or without its leading 1, and gives one output of the model's
-shape; or a batch [N, ...] of them, and gives [N, ...]. int8 x goes in as it is; float x is quantized with the
-input's scale and zero point as TensorFlow Lite Micro's QUANTIZE does it (float32 division, halves away from
-zero).
+shape; or a batch [N, ...] of them, one run after the other, and gives [N, ...]: a streaming model keeps its
+state from one to the next. int8 x goes in as it is; float x is quantized with the input's scale and zero
+point as TensorFlow Lite Micro's QUANTIZE does it (float32 division, halves away from zero).
 """
 
 import io
