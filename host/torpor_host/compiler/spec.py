@@ -40,10 +40,10 @@ def _tensors_of(graph: Graph) -> set[int]:
 def _defined_before_use(graph: Graph) -> bool:
     known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None or t.variable}
     for op in graph.operators:
-        if any(t >= 0 and t not in known and graph.root(t) not in known for t in op.inputs):
+        if not all(known.intersection(graph.chain(t)) for t in op.inputs if t >= 0):
             return False
         known.update(op.outputs)
-    return all(graph.root(t) in known for t in graph.outputs)
+    return all(known.intersection(graph.chain(t)) for t in graph.outputs)
 
 
 def _defined_once(graph: Graph) -> bool:
