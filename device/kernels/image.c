@@ -22,6 +22,23 @@ struct record {
     int32_t arguments[];
 };
 
+/* Within the state, the first of the arena. */
+void torpor_need_state(struct image *m, int32_t offset, uint32_t size)
+{
+    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
+}
+
+void torpor_need_rows(struct image *m, int32_t offset, int32_t rows, uint32_t row_bytes)
+{
+    need_ram(m, offset, times((uint32_t)rows, row_bytes));
+}
+
+void torpor_need_constants(struct image *m, int32_t offset, uint32_t count, uint32_t item_bytes)
+{
+    need_int8(m, offset, times(count, item_bytes));
+    need_here(m, ((uint32_t)offset & (item_bytes - 1)) == 0);
+}
+
 static void check_record(struct image *m, const struct record *r)
 {
     const int32_t *a = r->arguments;

@@ -71,12 +71,6 @@ static inline void need_ram(struct image *m, int32_t offset, uint32_t size)
     need(m, offset >= 0 && size > 0 && size <= m->ram_bytes && (uint32_t)offset <= m->ram_bytes - size);
 }
 
-/* As need_ram(), within the state. */
-static inline void need_state(struct image *m, int32_t offset, uint32_t size)
-{
-    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
-}
-
 static inline void need_clip(struct image *m, int32_t low, int32_t high)
 {
     need(m, -128 <= low && low <= high && high <= 127);
@@ -92,12 +86,6 @@ static inline void need_int32(struct image *m, int32_t offset, uint32_t count)
 {
     need_int8(m, offset, times(count, 4));
     need_here(m, (offset & 3) == 0);
-}
-
-static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
-{
-    need_int8(m, offset, times(count, 2));
-    need_here(m, (offset & 1) == 0);
 }
 
 static inline void need_shift(struct image *m, int32_t shift)
@@ -118,12 +106,17 @@ static inline void need_output(struct image *m, int32_t bias, int32_t multiplier
             need_shift(m, ((const int32_t *)(const void *)(m->weights + shifts))[i]);
 }
 
+/* As need_ram(), need_int8() and need_int32(), for checks of many arguments: code that is there once. */
+void torpor_need_state(struct image *m, int32_t offset, uint32_t size);
+void torpor_need_rows(struct image *m, int32_t offset, int32_t rows, uint32_t row_bytes);
+void torpor_need_constants(struct image *m, int32_t offset, uint32_t count, uint32_t item_bytes);
+
 static inline const int8_t *int8_at(const struct image *m, int32_t offset)
 {
     return (const int8_t *)m->weights + offset;
 }
 
-/* need_int16() has seen to the alignment. */
+/* torpor_need_constants() has seen to the alignment. */
 static inline const int16_t *int16_at(const struct image *m, int32_t offset)
 {
     return (const int16_t *)(const void *)(m->weights + offset);
