@@ -95,7 +95,8 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
         left = padding_before(o["padding"], wd, fw, o["stride_x"], o["dilation_x"], ow)
         return Record(
             code,
-            (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(), b, h, wd, c, oh, ow, n, fh, fw,
+            (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(),
+             b, h, wd, c, oh, ow, n, fh, fw,
              o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"], top, left,
              *place(graph, op, places, axis, single_float=False),
              x.zero_point, y.zero_point, *activation_range(op, y)),

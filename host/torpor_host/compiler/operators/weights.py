@@ -102,8 +102,10 @@ def sums_fit(axis: int, single_float: bool) -> Rule:
     return Rule(test, "its sums can overflow 32 bits", "calibrate again: its scales or bias are out of range")
 
 
-def _constant(graph: Graph, op: Operator, total: int, multiplier: int, shift: int) -> tuple[int, tuple[int, int]]:
-    """Return a small sum, multiplier and shift for a channel whose weights are all 0: its output never changes.
+def _constant(
+    graph: Graph, op: Operator, total: int, multiplier: int, shift: int
+) -> tuple[int, tuple[int, int]]:
+    """Return a small sum, multiplier and shift for a channel whose weights are all 0: its output is constant.
 
     Training leaves such channels behind; their biases near 2^30 would keep a layer from being plain.
     (c * 2^8) * 2^30 / 2^31 is c * 2^7 without a rest, and shifted right by 7 it is c.
