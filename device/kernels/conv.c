@@ -201,6 +201,10 @@ static __attribute__((noinline)) int32_t filter_fours(const int32_t *a, struct w
 }
 #endif
 
+#if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
+#include "conv_avx2.h"
+#endif
+
 static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
                             const struct output *out, const uint32_t *filters, bool plain)
 {
@@ -211,13 +215,6 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
     if (per == 1) {
         depthwise_wide(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], n, weights, bias, out, y);
         return;
-    }
-#elif defined(TORPOR_WIDE) /* counts known to the compiler */
-    if (per == 1) {
-        for (; first + TILE <= n; first += TILE)
-            filter(a, v, y, weights, bias, out, first, TILE, 1);
-        for (; first + 8 <= n; first += 8)
-            filter(a, v, y, weights, bias, out, first, 8, 1);
     }
 #elif defined(TORPOR_M0)
     if (filters && v.step == n) {
@@ -233,7 +230,7 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
         torpor_filter_job((struct filter_job){v.at, filters, v.step, v.row_step, a[FILTER_H], a[FILTER_W], out->zero, y,
                                               y + first});
     }
-#else
+#elif !defined(TORPOR_WIDE)
     if (per == 1)
         first = filter_fours(a, v, y, weights, bias, out, plain);
 #endif
@@ -243,6 +240,10 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
 
 static void depthwise(const struct image *m, const int32_t *a, const struct output *out)
 {
+#if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
+    if (depthwise_avx2(m, a, out))
+        return;
+#endif
     const int8_t *x = m->arena + a[IN];
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
     const int8_t *weights = int8_at(m, a[WEIGHTS]);
@@ -263,7 +264,7 @@ static void depthwise(const struct image *m, const int32_t *a, const struct outp
                                 y, weights, bias, out, filters, plain);
 }
 
-#ifdef TORPOR_WIDE
+#ifdef TORPOR_VNNI
 /* As conv(), many pixels at a time; false where their windows would be too large for the stack. */
 static bool conv_wide(const struct image *m, const int32_t *a, const struct output *out, bool direct)
 {
@@ -276,7 +277,9 @@ static bool conv_wide(const struct image *m, const int32_t *a, const struct outp
     int8_t *y = m->arena + a[OUT];
     int32_t pixels = a[OUT_H] * a[OUT_W], most = WINDOW_BYTES / step;
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
-        if (direct && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
+        /* unit by unit outside, pixel by pixel inside: not where outputs lie over inputs that the next units read */
+        bool apart = n <= LANES || y + pixels * n <= x || x + a[H] * a[W] * c <= y;
+        if (direct && apart && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
             wide_rows(x, c, pixels, y, depth, n, weights, bias, out);
             y += pixels * n;
             continue;
@@ -307,8 +310,11 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
     int8_t *y = m->arena + a[OUT];
     int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, n = a[N];
     bool direct = is_direct(a), plain = is_plain(out, bias, n, depth), pairs = can_pair(depth, n, plain, a[STEP]);
-#ifdef TORPOR_WIDE
+#if defined(TORPOR_VNNI)
     if (conv_wide(m, a, out, direct))
+        return;
+#elif defined(TORPOR_WIDE)
+    if (conv_avx2(m, a, out))
         return;
 #endif
     uint32_t *pair = (void *)(m->arena + a[SCRATCH]);

@@ -16,6 +16,11 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
 #ifdef TORPOR_VNNI
     dot4_wide(x, w, depth, sums);
     return;
+#elif defined(TORPOR_WIDE)
+    if (depth >= 16) {
+        dot4_avx2(x, w, depth, sums);
+        return;
+    }
 #endif
     int32_t k = 0;
 #ifdef TORPOR_JOBS

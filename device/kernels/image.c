@@ -2,7 +2,7 @@
  *
  * Walks the records of an image: once to check them, then for every run. Format: docs/architecture.md.
  */
-#include "image.h"
+#include "families.h"
 #include "torpor.h"
 
 enum { HEADER = 48, MAGIC = 0x1a4d5054, VERSION = 1 }; /* "TPM\x1a" */
@@ -13,7 +13,7 @@ struct header {
     uint16_t version, flags;
     uint32_t length, crc, arena, scratch, tensors, operators, weights;
     uint16_t tensor_count, operator_count;
-    uint32_t macs, spare;
+    uint32_t macs, state;
 };
 _Static_assert(sizeof(struct header) == HEADER, "no padding");
 
@@ -26,24 +26,13 @@ static void check_record(struct image *m, const struct record *r)
 {
     const int32_t *a = r->arguments;
     uint32_t n = r->count, code = r->code;
-    if (code == FULLY_CONNECTED)
-        torpor_check_dense(m, a, n, code);
-    else if (code == CONV || code == DEPTHWISE)
-        torpor_check_conv(m, a, n, code);
-    else if (code == AVERAGE_POOL || code == MAX_POOL)
-        torpor_check_pool(m, a, n, code);
-    else if (code == ADD)
-        torpor_check_add(m, a, n, code);
-    else if (code == SOFTMAX)
-        torpor_check_softmax(m, a, n, code);
-    else if (code == LOOKUP)
-        torpor_check_lookup(m, a, n, code);
-    else if (code == PAD)
-        torpor_check_pad(m, a, n, code);
-    else if (code == QUANTIZE || code == DEQUANTIZE)
-        torpor_check_floats(m, a, n, code);
-    else
-        need_here(m, false);
+#define CHECK(name, first, last)                    \
+    if (first <= code && code <= last) {            \
+        torpor_check_##name(m, a, n, code);         \
+        return;                                     \
+    }
+    FAMILIES(CHECK)
+    need_here(m, false);
 }
 
 int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_bytes)
@@ -57,6 +46,8 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
         return 4;
     if (h->arena > (uint32_t)RAM_LIMIT || h->scratch > (uint32_t)RAM_LIMIT || h->arena + h->scratch > arena_bytes)
         return 16;
+    if (h->state > h->arena)
+        return 44;
     if (h->operators < HEADER || h->operators > h->weights || h->weights > h->length || (h->weights & 15))
         return 28;
     if (h->operators & 3)
@@ -65,6 +56,7 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
         .weights = image + h->weights,
         .weights_bytes = h->length - h->weights,
         .ram_bytes = h->arena + h->scratch,
+        .state_bytes = h->state,
     };
     uint32_t at = h->operators;
     int32_t foreign = 0;
@@ -83,6 +75,16 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
     return foreign;
 }
 
+static inline void run_record(const struct image *m, const int32_t *a, uint32_t code)
+{
+#define RUN(name, first, last)                      \
+    if (first <= code && code <= last) {            \
+        torpor_##name(m, a, code);                  \
+        return;                                     \
+    }
+    FAMILIES(RUN)
+}
+
 void torpor_invoke(const uint8_t *image, int8_t *arena)
 {
     const struct header *h = (const void *)image;
@@ -90,24 +92,7 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
     const uint8_t *at = image + h->operators;
     for (uint32_t i = 0; i < h->operator_count; i++) {
         const struct record *r = (const void *)at;
-        const int32_t *a = r->arguments;
-        uint32_t code = r->code;
-        if (code == FULLY_CONNECTED)
-            torpor_dense(&m, a, code);
-        else if (code == CONV || code == DEPTHWISE)
-            torpor_conv(&m, a, code);
-        else if (code == AVERAGE_POOL || code == MAX_POOL)
-            torpor_pool(&m, a, code);
-        else if (code == ADD)
-            torpor_add(&m, a, code);
-        else if (code == SOFTMAX)
-            torpor_softmax(&m, a, code);
-        else if (code == LOOKUP)
-            torpor_lookup(&m, a, code);
-        else if (code == PAD)
-            torpor_pad(&m, a, code);
-        else
-            torpor_floats(&m, a, code);
+        run_record(&m, r->arguments, r->code);
         at += 4 + 4 * (uint32_t)r->count;
     }
 }

@@ -20,6 +20,7 @@ struct image {
     const uint8_t *weights;
     uint32_t weights_bytes;
     uint32_t ram_bytes; /* arena and scratch */
+    uint32_t state_bytes; /* the first of the arena, kept from run to run */
     int8_t *arena;
     enum verdict verdict; /* of the record under check: the first finding stays */
 };
@@ -70,6 +71,12 @@ static inline void need_ram(struct image *m, int32_t offset, uint32_t size)
     need(m, offset >= 0 && size > 0 && size <= m->ram_bytes && (uint32_t)offset <= m->ram_bytes - size);
 }
 
+/* As need_ram(), within the state. */
+static inline void need_state(struct image *m, int32_t offset, uint32_t size)
+{
+    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
+}
+
 static inline void need_clip(struct image *m, int32_t low, int32_t high)
 {
     need(m, -128 <= low && low <= high && high <= 127);
@@ -79,6 +86,12 @@ static inline void need_int8(struct image *m, int32_t offset, uint32_t count)
 {
     need(m, offset >= 0 && count > 0 && count <= m->weights_bytes
             && (uint32_t)offset <= m->weights_bytes - count);
+}
+
+static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
+{
+    need_int8(m, offset, times(count, 2));
+    need_here(m, (offset & 1) == 0);
 }
 
 static inline void need_int32(struct image *m, int32_t offset, uint32_t count)
@@ -110,27 +123,25 @@ static inline const int8_t *int8_at(const struct image *m, int32_t offset)
     return (const int8_t *)m->weights + offset;
 }
 
+/* need_int16() has seen to the alignment. */
+static inline const int16_t *int16_at(const struct image *m, int32_t offset)
+{
+    return (const int16_t *)(const void *)(m->weights + offset);
+}
+
 /* need_int32() has seen to the alignment. */
 static inline const int32_t *int32_at(const struct image *m, int32_t offset)
 {
     return (const int32_t *)(const void *)(m->weights + offset);
 }
 
-/* One pair per operator family: `check` leaves its finding in m->verdict, `run` trusts it. `a` are the record's
- * `n` arguments, documented in the module of that name in device/torpor/nn. */
-#define FAMILY(name)                                                            \
-    void torpor_check_##name(struct image *m, const int32_t *a, uint32_t n, uint32_t code); \
-    void torpor_##name(const struct image *m, const int32_t *a, uint32_t code)
-FAMILY(dense);
-FAMILY(conv);
-FAMILY(pool);
-FAMILY(add);
-FAMILY(softmax);
-FAMILY(lookup);
-FAMILY(pad);
-FAMILY(floats);
-#undef FAMILY
-
+/* Record codes; families.h says which family runs which. */
 enum { FULLY_CONNECTED = 1, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, SOFTMAX, LOOKUP, PAD, QUANTIZE, DEQUANTIZE };
+enum { COPY = 12, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM, PRELU };
+enum { SVDF = 40, LSTM };
+enum { WINDOW = 50, FFT_AUTO_SCALE, RFFT, ENERGY, FILTER_BANK, SQUARE_ROOT, SPECTRAL_SUBTRACTION, PCAN, LOG };
+enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT };
+enum { REDUCE_SUM = 20, REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN, LOG_SOFTMAX, RESIZE_BILINEAR, DIV = 28, DIV_INTO };
+enum { REQUANTIZE32 = 31 };
 
 #endif

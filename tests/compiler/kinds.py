@@ -3,12 +3,24 @@
 
 from collections.abc import Callable
 
-from compiler import builder, cases_binary, cases_move, cases_unary
+from compiler import (
+    builder,
+    cases_binary,
+    cases_div,
+    cases_move,
+    cases_reduce,
+    cases_resize,
+    cases_signal,
+    cases_state,
+    cases_unary,
+)
 from compiler.builder import Case, Rng
 
+_SOURCES = (
+    builder, cases_binary, cases_div, cases_move, cases_reduce, cases_resize, cases_signal, cases_state,
+    cases_unary,
+)  # fmt: skip
+
 KINDS: dict[str, Callable[[Rng], Case]] = {
-    **builder.KINDS,
-    **cases_unary.KINDS,
-    **cases_move.KINDS,
-    **cases_binary.KINDS,
+    name: make for source in _SOURCES for name, make in source.KINDS.items()
 }

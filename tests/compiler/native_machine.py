@@ -27,10 +27,7 @@ _CODE, _TABLE, _TRAPS, _STACK, _DATA = 0x10000, 0x40000, 0x50000, 0x60000, 0x100
 _STACK_BYTES, _DATA_BYTES = 0x10000, 0x2000000
 _END = _TRAPS + 0x800
 _OBJECTS = 0x100  # handle of the first object that is passed
-_OPERATORS, _COUNT = (
-    28,
-    38,
-)  # of an image's header: where the records lie, and how many (docs/architecture.md)
+_OPERATORS, _COUNT = 28, 38  # of an image's header: where the records lie, and how many
 _TO_OBJECT, _SWAP_GLOBALS, _STORE_GLOBAL, _MAKE_FUNCTION, _CHECK_ARGS, _GET_BUFFER = 4, 5, 13, 26, 44, 65
 
 

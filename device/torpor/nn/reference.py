@@ -30,6 +30,26 @@ def bind(code, args, image, arena):
         from .move import bind as found
     elif 14 <= code <= 19:
         from .binary import bind as found
+    elif 50 <= code <= 53:
+        from .spectrum import bind as found
+    elif 54 <= code <= 58:
+        from .filterbank import bind as found
+    elif 70 <= code <= 75:
+        from .ints import bind as found
+    elif code == 40:
+        from .svdf import bind as found
+    elif code == 41:
+        from .lstm import bind as found
+    elif 20 <= code <= 24:
+        from .reduce import bind as found
+    elif code == 25:
+        from .log_softmax import bind as found
+    elif code == 26:
+        from .resize import bind as found
+    elif 28 <= code <= 29:
+        from .div import bind as found
+    elif code == 31:
+        from .requantize import bind as found
     else:
         raise ImageError("operator", image.at)
     return found(code, args, image, arena)

@@ -3,19 +3,31 @@
 
 from . import (
     add,
+    arg,
     binary,
     conv,
+    div,
+    filterbank,
     fully_connected,
     gather,
+    ints,
+    log_softmax,
     logistic,
     lookup,
+    lstm,
     pad,
     parts,
     pool,
     quantize,
+    reduce,
     reshape,
+    resize,
     softmax,
+    spectrum,
+    svdf,
+    transpose_conv,
     unary,
+    variables,
 )
 from .base import Kind, Record, Rule
 
@@ -23,9 +35,14 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *binary.KINDS, *unary.KINDS, *parts.KINDS,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
+    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST,
+    div.KIND, log_softmax.KIND, resize.BILINEAR, resize.NEAREST, transpose_conv.KIND,
+    *arg.KINDS, *reduce.KINDS,
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM", "DIV"):
+    KINDS[_name] = ints.with_int32(KINDS[_name])
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

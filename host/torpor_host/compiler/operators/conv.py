@@ -18,6 +18,7 @@ from .base import (
     activation_range,
     output_size,
     padding_before,
+    row_distance,
     window_ok,
 )  # fmt: skip
 from .weights import (
@@ -86,6 +87,13 @@ def _scratch_as(code: int) -> Callable[[Graph, Operator], int]:
     return scratch
 
 
+def _overlap(graph: Graph, op: Operator) -> dict[int, int]:
+    x, w, y = graph.input(op, 0), graph.input(op, 1), graph.output(op)
+    o = {k: int(v) for k, v in op.options.items()}
+    top = padding_before(o["padding"], x.shape[1], w.shape[1], o["stride_y"], o["dilation_y"], y.shape[1])
+    return {0: row_distance(x, y, o["stride_y"], top)}
+
+
 def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Record]:
     def lower(graph: Graph, op: Operator, places: Places) -> Record:
         x, w, y = graph.input(op, 0), graph.input(op, 1), graph.output(op)
@@ -96,8 +104,8 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
         return Record(
             code,
             (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(),
-             b, h, wd, c, oh, ow, n, fh, fw,
-             o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"], top, left,
+             b, h, wd, c, oh, ow, n, fh, fw, o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"],
+             top, left,
              *place(graph, op, places, axis, single_float=False),
              x.zero_point, y.zero_point, *activation_range(op, y)),
         )  # fmt: skip
@@ -137,6 +145,7 @@ CONV_2D = Kind(
     lower=_lower_as(_CONV, 0),
     macs=_conv_macs,
     scratch=_scratch_as(_CONV),
+    overlap=_overlap,
 )
 
 DEPTHWISE_CONV_2D = Kind(
@@ -155,4 +164,5 @@ DEPTHWISE_CONV_2D = Kind(
     lower=_lower_as(_DEPTHWISE, 3),
     macs=_depthwise_macs,
     scratch=_scratch_as(_DEPTHWISE),
+    overlap=_overlap,
 )
