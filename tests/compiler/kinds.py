@@ -7,6 +7,7 @@ from compiler import (
     builder,
     cases_binary,
     cases_div,
+    cases_graph,
     cases_move,
     cases_reduce,
     cases_resize,
@@ -17,8 +18,8 @@ from compiler import (
 from compiler.builder import Case, Rng
 
 _SOURCES = (
-    builder, cases_binary, cases_div, cases_move, cases_reduce, cases_resize, cases_signal, cases_state,
-    cases_unary,
+    builder, cases_binary, cases_div, cases_graph, cases_move, cases_reduce, cases_resize, cases_signal,
+    cases_state, cases_unary,
 )  # fmt: skip
 
 KINDS: dict[str, Callable[[Rng], Case]] = {

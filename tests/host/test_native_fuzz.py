@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.builder import KINDS
+from compiler.kinds import KINDS
 from conftest import REPOSITORY
 from torpor.errors import ImageError
 from torpor.nn.model import Model
@@ -79,7 +79,7 @@ def sanitized(folder: Path, processor: str) -> Path:
     """The kernels and the driver with sanitizers, or a skip where the compiler has none."""
     program = folder / "fuzz"
     sources = [toolchain.sources_dir() / name for name in toolchain.KERNELS]
-    flags = [f for f in toolchain.COMMON if f not in ("-ffreestanding", "-g0", "-fvisibility=hidden")]
+    flags = [f for f in toolchain.COMMON if f not in ("-ffreestanding", "-g0")]
     try:
         toolchain.run(
             [

@@ -18,8 +18,8 @@ from ..errors import TorporError
 from ..paths import device_dir
 
 KERNELS = (
-    "image.c", "add.c", "conv.c", "dense.c", "floats.c", "lookup.c", "move.c", "pad.c", "pool.c", "softmax.c",
-    "cortex_m0.c", "cortex_m4.c",
+    "image.c", "check.c", "add.c", "conv.c", "dense.c", "floats.c", "lookup.c", "move.c", "pad.c", "pool.c",
+    "softmax.c", "cortex_m0.c", "cortex_m4.c",
     "svdf.c", "lstm.c", "spectrum.c", "filterbank.c", "ints.c",
     "reduce.c", "log_softmax.c", "resize.c", "div.c", "requantize.c",
 )  # fmt: skip
