@@ -35,6 +35,7 @@ bench: setup
 	$(BIN)/python tools/bench/run.py
 	$(BIN)/python tools/bench/native.py
 	$(BIN)/python tools/bench/on_micropython.py
+	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/cortex.py --layers
 
 soak: setup
 	$(BIN)/python -m pytest -q -m soak
