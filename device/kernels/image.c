@@ -42,6 +42,8 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_pad(m, a, n, code);
     else if (code == QUANTIZE || code == DEQUANTIZE)
         torpor_check_floats(m, a, n, code);
+    else if (CONV_8X4 <= code && code <= DEPTHWISE_16X8)
+        torpor_check_mixed(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -106,6 +108,8 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_lookup(&m, a, code);
         else if (code == PAD)
             torpor_pad(&m, a, code);
+        else if (CONV_8X4 <= code && code <= DEPTHWISE_16X8)
+            torpor_mixed(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;

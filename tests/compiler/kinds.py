@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from compiler import builder, cases_binary, cases_move, cases_unary
+from compiler import builder, cases_binary, cases_move, cases_unary, cases_wide
 from compiler.builder import Case, Rng
 
 KINDS: dict[str, Callable[[Rng], Case]] = {
@@ -11,4 +11,5 @@ KINDS: dict[str, Callable[[Rng], Case]] = {
     **cases_unary.KINDS,
     **cases_move.KINDS,
     **cases_binary.KINDS,
+    **cases_wide.KINDS,
 }

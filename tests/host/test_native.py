@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.builder import KINDS, oracle
+from compiler import builder, cases_wide
+from compiler.builder import oracle
 from torpor.errors import ImageError
 from torpor.nn.model import Model
 from torpor_host import infer
 from torpor_host.compiler import compile_bytes, compile_file
 from torpor_host.kernels import library
 
+KINDS = {**builder.KINDS, **cases_wide.KINDS}  # what these kernels know
 CASES = 24  # of each kind, in the default run
 SOAK_CASES = 1500
 # (model, inputs, what tflite-micro gave, right answers in per cent)

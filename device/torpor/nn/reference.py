@@ -30,6 +30,8 @@ def bind(code, args, image, arena):
         from .move import bind as found
     elif 14 <= code <= 19:
         from .binary import bind as found
+    elif 80 <= code <= 83:
+        from .mixed import bind as found
     else:
         raise ImageError("operator", image.at)
     return found(code, args, image, arena)

@@ -32,6 +32,7 @@ CODES = {
     1: "FULLY_CONNECTED", 2: "CONV_2D", 3: "DEPTHWISE_CONV_2D", 4: "AVERAGE_POOL_2D", 5: "MAX_POOL_2D",
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
     12: "COPY", 13: "TAKE", 14: "SUB", 15: "SUB_FROM", 16: "MUL", 17: "MAXIMUM", 18: "MINIMUM", 19: "PRELU",
+    80: "CONV_2D 8x4", 81: "DEPTHWISE_CONV_2D 8x4", 82: "CONV_2D 16x8", 83: "DEPTHWISE_CONV_2D 16x8",
 }  # fmt: skip
 
 
@@ -267,6 +268,10 @@ _FORMATS: dict[str, _Format] = {
     **dict.fromkeys(
         ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU"),
         lambda a: f"{a[4] * a[5] * a[6] * a[7]} values",
+    ),
+    **dict.fromkeys(
+        ("CONV_2D 8x4", "DEPTHWISE_CONV_2D 8x4", "CONV_2D 16x8", "DEPTHWISE_CONV_2D 16x8"),
+        lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[8]}, filter {a[9]}x{a[10]}",
     ),
     "SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
     "LOOKUP": lambda a: f"{a[2]} values",

@@ -5,16 +5,16 @@ Reading fills it, passes rewrite it, `spec` says at any time whether it is sound
 that is computed a place in the arena, `image` writes it down.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import prod
 
 import numpy as np
 
-ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "bool": 1}
+ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "bool": 1, "int4": 0.5}
 NUMPY = {
     "int8": "<i1", "uint8": "<u1", "int16": "<i2", "int32": "<i4", "int64": "<i8", "float32": "<f4",
-    "bool": "?",
+    "bool": "?", "int4": "<i1",  # unpacked
 }  # fmt: skip
 MAX_ELEMENTS = 1 << 24  # of one tensor; the image format ends there too
 
@@ -44,11 +44,11 @@ class Tensor:
 
     @property
     def count(self) -> int:
-        return prod(self.shape)
+        return math.prod(self.shape)
 
     @property
     def size_bytes(self) -> int:
-        return self.count * ITEM_BYTES[self.dtype]
+        return math.ceil(self.count * ITEM_BYTES[self.dtype])
 
     @property
     def scale(self) -> np.float32:

@@ -9,6 +9,7 @@ from . import (
     gather,
     logistic,
     lookup,
+    mixed,
     pad,
     parts,
     pool,
@@ -26,6 +27,6 @@ _ALL = (
     *binary.KINDS, *unary.KINDS, *parts.KINDS,
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (*_ALL, *mixed.KINDS)}  # the last of a name
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

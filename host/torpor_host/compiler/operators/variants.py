@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""An operator that takes other types by other rules and another record, under its one name in the schema."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from ..ir import Graph, Operator
+from .base import Kind, Lowered, Places, Rule, Test
+
+INT16_FIX = "convert with EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, all layers"
+
+
+def has_int16(graph: Graph, op: Operator) -> bool:
+    """The first input or the output is int16."""
+    return "int16" in (graph.input(op, 0).dtype, graph.output(op).dtype)
+
+
+def _symmetric16(graph: Graph, op: Operator) -> bool:
+    """int16 in and out, one scale each, zero point 0: kernels of 16 bits do not look at zero points."""
+    for tensor in (graph.input(op, 0), graph.output(op)):
+        q = tensor.quantization
+        if tensor.dtype != "int16" or q is None or len(q.scales) != 1 or q.zero_points.any():
+            return False
+        if not 1e-18 < float(q.scales[0]) < 1e18:
+            return False
+    return True
+
+
+INT16 = Rule(_symmetric16, "its input or output is not int16 with one scale and zero point 0", INT16_FIX)
+
+
+def swapped(
+    kind: Kind,
+    rules: Mapping[str, Rule | None],
+    lower: Callable[[Graph, Operator, Places], Lowered],
+    *more: Rule,
+) -> Kind:
+    """Return `kind` with some of its rules replaced, named by their reason, `more` at their end, and another
+    record without scratch. None leaves a rule out."""
+    assert set(rules) <= {rule.reason for rule in kind.rules}, f"{kind.name} has no rule of such a reason"
+    kept = (rules.get(rule.reason, rule) for rule in kind.rules)
+    return replace(
+        kind, rules=(*(r for r in kept if r is not None), *more), lower=lower, scratch=lambda g, o: 0
+    )
+
+
+def either(kind: Kind, when: Test, other: Kind) -> Kind:
+    """Return the kind that is `other` for operators of which `when` holds, `kind` for the rest.
+
+    `when` is asked before any rule: it may look at the types of the first input, the output, and of inputs
+    that may be missing with care. Where outputs may lie on inputs is `kind`'s: it must hold for `other` too.
+    """
+
+    def only(rule: Rule, wanted: bool) -> Rule:
+        return replace(rule, test=lambda g, o: when(g, o) != wanted or rule.test(g, o))
+
+    def lower(graph: Graph, op: Operator, places: Places) -> Lowered:
+        chosen = (other if when(graph, op) else kind).lower
+        assert chosen is not None
+        return chosen(graph, op, places)
+
+    return replace(
+        kind,
+        rules=(*(only(r, False) for r in kind.rules), *(only(r, True) for r in other.rules)),
+        lower=lower,
+        scratch=lambda g, o: (other if when(g, o) else kind).scratch(g, o),
+    )
