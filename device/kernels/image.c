@@ -44,6 +44,16 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_floats(m, a, n, code);
     else if (CONV_8X4 <= code && code <= DEPTHWISE_16X8)
         torpor_check_mixed(m, a, n, code);
+    else if (REQUANTIZE <= code && code <= DEQUANTIZE16)
+        torpor_check_convert(m, a, n, code);
+    else if (code == AVERAGE_POOL16 || code == MAX_POOL16)
+        torpor_check_pool16(m, a, n, code);
+    else if (ADD16 <= code && code <= MUL16)
+        torpor_check_binary16(m, a, n, code);
+    else if (code == SOFTMAX16)
+        torpor_check_softmax16(m, a, n, code);
+    else if (code == SIGMOID16)
+        torpor_check_sigmoid16(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -110,6 +120,16 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_pad(&m, a, code);
         else if (CONV_8X4 <= code && code <= DEPTHWISE_16X8)
             torpor_mixed(&m, a, code);
+        else if (REQUANTIZE <= code && code <= DEQUANTIZE16)
+            torpor_convert(&m, a, code);
+        else if (code == AVERAGE_POOL16 || code == MAX_POOL16)
+            torpor_pool16(&m, a, code);
+        else if (ADD16 <= code && code <= MUL16)
+            torpor_binary16(&m, a, code);
+        else if (code == SOFTMAX16)
+            torpor_softmax16(&m, a, code);
+        else if (code == SIGMOID16)
+            torpor_sigmoid16(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;

@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 
 from compiler.builder import (
+    NONE,
+    RELU,
     RELU6,
     RELU_N1_TO_1,
+    SAME,
     Builder,
     Case,
     Rng,
+    _activation,
     _int8,
+    _scale,
     _Weighted,
     _weighted,
     _window,
+    _zero,
 )
 
 INT32_BIAS = 2  # schema: TensorType.INT32
@@ -141,10 +147,160 @@ def depthwise_conv_8x4(rng: Rng) -> Case:
     return _convolution(rng, True, False)
 
 
+def _scale16(rng: Rng) -> float:
+    return float(np.float32(_scale(rng) / 256))
+
+
+Typed = tuple[str, float, int]  # dtype, scale (0: none), zero point
+
+
+def _one(name: str, given: Typed, made: Typed, data: np.ndarray, version: int = 2, **options: Any) -> Case:
+    """One operator of one tensor."""
+    b = Builder()
+    x, y = (b.tensor(data.shape, dtype, scale or None, zero) for dtype, scale, zero in (given, made))
+    b.operator(name, [x], [y], version, **options)
+    return Case(f"{name} {given} {made} {options}", b.build([x], [y]), [data])
+
+
+ALL16 = np.arange(-32768, 32768, dtype=np.int16)
+
+
+def _some(rng: Rng) -> np.ndarray:
+    """A run of neighbours, ends included: over the seeds all of them."""
+    at = int(rng.integers(0, 65536 - 1500))
+    return np.concatenate([ALL16[at : at + 1500], ALL16[:2], ALL16[-2:]]).reshape(1, -1)
+
+
+def quantize_16(rng: Rng) -> Case:
+    scale = _scale16(rng)
+    steps = rng.uniform(-33000, 33000, size=600)
+    steps[:200] = np.round(steps[:200]) + 0.5  # halves, where rounding shows
+    steps[200:400] = rng.normal(0, 2, size=200)
+    data = (steps * np.float32(scale)).astype(np.float32)
+    data[::7] = np.nextafter(data[::7], np.float32(0))
+    data[1::7] = np.nextafter(data[1::7], np.float32(np.inf))
+    special = np.array([0.0, -0.0, 1e-40, -1e-40, 1e-38, 1e9 * scale, -1e9 * scale], dtype=np.float32)
+    data = np.concatenate([data, special]).reshape(1, -1)
+    return _one("QUANTIZE", ("float32", 0, 0), ("int16", scale, 0), data)
+
+
+def dequantize_16(rng: Rng) -> Case:
+    return _one("DEQUANTIZE", ("int16", _scale16(rng), 0), ("float32", 0, 0), _some(rng))
+
+
+def requantize_16(rng: Rng) -> Case:
+    scale = _scale16(rng)
+    ratio = float(rng.choice([1.0, 0.5, 2.0, 1 / 256, 256.0, float(np.exp(rng.uniform(-6, 6)))]))
+    types = [("int8", "int16"), ("int16", "int8"), ("int16", "int16")][int(rng.integers(3))]
+    zeros = [_zero(rng) if t == "int8" else 0 for t in types]
+    data = np.arange(-128, 128, dtype=np.int8).reshape(1, -1) if types[0] == "int8" else _some(rng)
+    return _one("QUANTIZE", (types[0], scale, zeros[0]), (types[1], scale * ratio, zeros[1]), data)
+
+
+def relu_16(rng: Rng) -> Case:
+    scale = _scale16(rng)
+    if rng.integers(2):
+        scale = float(np.float32(np.exp(rng.uniform(np.log(2e-4), np.log(0.01)))))
+        return _one("RELU6", ("int16", scale, 0), ("int16", scale, 0), _some(rng))
+    ratio = float(rng.choice([1.0, 0.5, float(np.exp(rng.uniform(-4, 4)))]))
+    return _one("RELU", ("int16", scale, 0), ("int16", scale * ratio, 0), _some(rng))
+
+
+def logistic_16(rng: Rng) -> Case:
+    scale = float(rng.choice([2.0**-12, 2.0**-11, 2.0**-13, _scale16(rng) * 20, _scale16(rng)]))
+    return _one("LOGISTIC", ("int16", scale, 0), ("int16", 2.0**-15, 0), _some(rng))
+
+
+def tanh_16(rng: Rng) -> Case:
+    scale = float(rng.choice([2.0**-12, 2.0**-11, 2.0**-13, _scale16(rng) * 20, _scale16(rng)]))
+    return _one("TANH", ("int16", scale, 0), ("int16", 2.0**-15, 0), _some(rng))
+
+
+def softmax_16(rng: Rng) -> Case:
+    shape = (int(rng.integers(1, 4)), int(rng.choice([1, 2, 12, 300, int(rng.integers(2, 40))])))
+    scale = float(np.float32(np.exp(rng.uniform(np.log(1e-5), np.log(0.02)))))
+    beta = float(rng.choice([1.0, 0.5, 2.0]))
+    return _one("SOFTMAX", ("int16", scale, 0), ("int16", 2.0**-15, 0), int16(rng, shape), 2, beta=beta)
+
+
+def pad_16(rng: Rng) -> Case:
+    rank = int(rng.integers(1, 5))
+    shape = tuple(int(v) for v in rng.integers(1, 5, size=rank))
+    paddings = rng.integers(0, 3, size=(rank, 2))
+    out = tuple(int(n + p.sum()) for n, p in zip(shape, paddings, strict=True))
+    b = Builder()
+    x, y = (b.tensor(s, "int16", 0.001) for s in (shape, out))
+    b.operator("PAD", [x, b.tensor((rank, 2), "int32", data=paddings)], [y], 2)
+    return Case(f"{shape} {paddings.tolist()}", b.build([x], [y]), [int16(rng, shape)])
+
+
+def _pool_16(rng: Rng, name: str) -> Case:
+    win = _window(rng, 8)
+    batches, c = int(rng.integers(1, 3)), int(rng.integers(1, 9))
+    sizes = []
+    for axis in "hw":
+        size, filter_size, stride, _, _ = win[axis]
+        size = max(size, filter_size)
+        out = -(-size // stride) if win["padding"] == SAME else -(-(size - filter_size + 1) // stride)
+        sizes.append((size, filter_size, stride, out))
+    (h, fh, sh, oh), (w, fw, sw, ow) = sizes
+    scale = float(np.float32(np.exp(rng.uniform(np.log(0.00005), np.log(0.001)))))
+    b = Builder()
+    x, y = (b.tensor(s, "int16", scale) for s in ((batches, h, w, c), (batches, oh, ow, c)))
+    b.operator(
+        name, [x], [y], 3, padding=win["padding"], strideH=sh, strideW=sw, filterHeight=fh, filterWidth=fw,
+        fusedActivationFunction=_activation(rng),
+    )  # fmt: skip
+    return Case(f"{sizes} c={c} {win['padding']}", b.build([x], [y]), [int16(rng, (batches, h, w, c))])
+
+
+def average_pool_16(rng: Rng) -> Case:
+    return _pool_16(rng, "AVERAGE_POOL_2D")
+
+
+def max_pool_16(rng: Rng) -> Case:
+    return _pool_16(rng, "MAX_POOL_2D")
+
+
+def _binary_16(rng: Rng, name: str) -> Case:
+    rank = int(rng.integers(1, 5))
+    out = tuple(int(v) for v in rng.integers(1, 5, size=rank))
+    shapes = [out, out]
+    if rng.integers(2):  # broadcast one side
+        side = int(rng.integers(2))
+        shapes[side] = tuple(d if rng.integers(2) else 1 for d in out)
+    scales = [_scale16(rng), _scale16(rng)]
+    spread = 32768 * (scales[0] * scales[1] if name == "MUL" else max(scales) / 32768)
+    scale = float(np.float32(spread * np.exp(rng.uniform(0.1, 2.0))))
+    fixed = int(rng.choice([-1, -1, 0, 1]))
+    data = [int16(rng, s) for s in shapes]
+    b = Builder()
+    tensors = [b.tensor(shapes[i], "int16", scales[i], 0, data[i] if i == fixed else None) for i in (0, 1)]
+    y = b.tensor(out, "int16", scale)
+    b.operator(name, tensors, [y], 5, fusedActivationFunction=int(rng.choice([NONE, NONE, RELU])))
+    free = [i for i in (0, 1) if i != fixed]
+    return Case(
+        f"{shapes} constant {fixed}", b.build([tensors[i] for i in free], [y]), [data[i] for i in free]
+    )
+
+
+def add_16(rng: Rng) -> Case:
+    return _binary_16(rng, "ADD")
+
+
+def sub_16(rng: Rng) -> Case:
+    return _binary_16(rng, "SUB")
+
+
+def mul_16(rng: Rng) -> Case:
+    return _binary_16(rng, "MUL")
+
+
 KINDS: dict[str, Callable[[Rng], Case]] = {
     f.__name__: f
     for f in (
         fully_connected_16x8, fully_connected_8x4, conv_16x8, conv_8x4, depthwise_conv_16x8,
-        depthwise_conv_8x4,
+        depthwise_conv_8x4, quantize_16, dequantize_16, requantize_16, relu_16, logistic_16, tanh_16,
+        softmax_16, pad_16, average_pool_16, max_pool_16, add_16, sub_16, mul_16,
     )
 }  # fmt: skip

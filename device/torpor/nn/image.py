@@ -169,6 +169,10 @@ class Image:
         """Return array('b') of `count` weights, `offset` bytes into the weights."""
         return self._load("b", 1, offset, count)
 
+    def int16(self, offset, count):
+        """Return array('h') of `count` int16, `offset` bytes into the weights."""
+        return self._load("h", 2, offset, count)
+
     def int32(self, offset, count):
         """Return array('i') of `count` int32, `offset` bytes into the weights."""
         return self._load("i", 4, offset, count)

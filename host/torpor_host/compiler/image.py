@@ -33,6 +33,8 @@ CODES = {
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
     12: "COPY", 13: "TAKE", 14: "SUB", 15: "SUB_FROM", 16: "MUL", 17: "MAXIMUM", 18: "MINIMUM", 19: "PRELU",
     80: "CONV_2D 8x4", 81: "DEPTHWISE_CONV_2D 8x4", 82: "CONV_2D 16x8", 83: "DEPTHWISE_CONV_2D 16x8",
+    84: "REQUANTIZE", 85: "QUANTIZE 16", 86: "DEQUANTIZE 16", 87: "AVERAGE_POOL_2D 16", 88: "MAX_POOL_2D 16",
+    89: "ADD 16", 90: "SUB 16", 91: "SUB_FROM 16", 92: "MUL 16", 93: "SOFTMAX 16", 94: "SIGMOID 16",
 }  # fmt: skip
 
 
@@ -274,7 +276,7 @@ _FORMATS: dict[str, _Format] = {
         lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[8]}, filter {a[9]}x{a[10]}",
     ),
     "SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
-    "LOOKUP": lambda a: f"{a[2]} values",
+    **dict.fromkeys(("LOOKUP", "REQUANTIZE", "SIGMOID"), lambda a: f"{a[2]} values"),
     "QUANTIZE": lambda a: f"{a[2]} values",
     "DEQUANTIZE": lambda a: f"{a[2]} values",
     "COPY": lambda a: f"{a[3] * a[4] * a[5] * a[6]} values",
@@ -283,5 +285,5 @@ _FORMATS: dict[str, _Format] = {
 
 
 def _dims(op: OperatorInfo) -> str:
-    form = _FORMATS.get(op.name)
+    form = _FORMATS.get(op.name) or _FORMATS.get(op.name.removesuffix(" 16"))
     return form(op.args) if form else ""

@@ -5,8 +5,10 @@ from . import (
     add,
     binary,
     conv,
+    curves16,
     fully_connected,
     gather,
+    int16,
     logistic,
     lookup,
     mixed,
@@ -27,6 +29,7 @@ _ALL = (
     *binary.KINDS, *unary.KINDS, *parts.KINDS,
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*_ALL, *mixed.KINDS)}  # the last of a name
+# the last of a name: those take more types than the first
+KINDS: dict[str, Kind] = {k.name: k for k in (*_ALL, *mixed.KINDS, *int16.KINDS, *curves16.KINDS)}
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

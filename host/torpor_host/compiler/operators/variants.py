@@ -4,8 +4,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..ir import Graph, Operator
-from .base import Kind, Lowered, Places, Rule, Test
+from ..ir import Graph, Operator, Tensor
+from .base import Kind, Lowered, Places, Rule, Test, per_tensor
 
 INT16_FIX = "convert with EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, all layers"
 
@@ -15,18 +15,16 @@ def has_int16(graph: Graph, op: Operator) -> bool:
     return "int16" in (graph.input(op, 0).dtype, graph.output(op).dtype)
 
 
-def _symmetric16(graph: Graph, op: Operator) -> bool:
-    """int16 in and out, one scale each, zero point 0: kernels of 16 bits do not look at zero points."""
-    for tensor in (graph.input(op, 0), graph.output(op)):
-        q = tensor.quantization
-        if tensor.dtype != "int16" or q is None or len(q.scales) != 1 or q.zero_points.any():
-            return False
-        if not 1e-18 < float(q.scales[0]) < 1e18:
-            return False
-    return True
+def symmetric16(tensor: Tensor) -> bool:
+    """int16 with one scale and zero point 0: kernels of 16 bits do not look at zero points."""
+    return tensor.dtype == "int16" and per_tensor(tensor) and tensor.zero_point == 0
 
 
-INT16 = Rule(_symmetric16, "its input or output is not int16 with one scale and zero point 0", INT16_FIX)
+def _int16_in_out(graph: Graph, op: Operator) -> bool:
+    return symmetric16(graph.input(op, 0)) and symmetric16(graph.output(op))
+
+
+INT16 = Rule(_int16_in_out, "its input or output is not int16 with one scale and zero point 0", INT16_FIX)
 
 
 def swapped(

@@ -23,6 +23,8 @@ TABLES: dict[str, Callable[[Graph, Operator], np.ndarray]] = {
 
 def run(graph: Graph) -> None:
     for op in graph.operators:
-        if op.name in TABLES and graph.input(op, 0).dtype == "int8" and graph.input(op, 0).data is None:
+        if op.name not in TABLES or graph.input(op, 0).data is not None:
+            continue
+        if graph.input(op, 0).dtype == graph.output(op).dtype == "int8":
             op.table = TABLES[op.name](graph, op)
             op.name = "LOOKUP"
