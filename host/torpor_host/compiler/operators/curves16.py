@@ -96,7 +96,8 @@ def _beta_ok(graph: Graph, op: Operator) -> bool:
 
 
 def _near_2_15(graph: Graph, op: Operator) -> bool:
-    return abs(float(graph.output(op).scale) * 32768 - 1) <= 0.0006  # what all three of TensorFlow Lite Micro's checks let through
+    """As near as the strictest of TensorFlow Lite Micro's three checks asks for."""
+    return abs(float(graph.output(op).scale) * 32768 - 1) <= 0.0006
 
 
 def _input_scale(graph: Graph, op: Operator) -> tuple[int, int]:
