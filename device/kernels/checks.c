@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the checks of all families are made of, once: inlined into each they were a fifth of a module, which lies in
+ * RAM. Described in image.h.
+ */
+#include "image.h"
+
+uint32_t times(uint32_t a, uint32_t b)
+{
+    if (a >= TOO_LARGE || b >= TOO_LARGE || (a && b > TOO_LARGE / a))
+        return (a && b) ? TOO_LARGE : 0;
+    return a * b;
+}
+
+uint32_t product4(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    return times(times((uint32_t)a, (uint32_t)b), times((uint32_t)c, (uint32_t)d));
+}
+
+void need_sizes(struct image *m, const int32_t *sizes, int count)
+{
+    for (int i = 0; i < count; i++)
+        need(m, 0 < sizes[i] && sizes[i] <= RAM_LIMIT);
+}
+
+void need_ram(struct image *m, int32_t offset, uint32_t size)
+{
+    need(m, offset >= 0 && size > 0 && size <= m->ram_bytes && (uint32_t)offset <= m->ram_bytes - size);
+}
+
+void need_int8(struct image *m, int32_t offset, uint32_t count)
+{
+    need(m, offset >= 0 && count > 0 && count <= m->weights_bytes
+            && (uint32_t)offset <= m->weights_bytes - count);
+}
+
+void need_int32(struct image *m, int32_t offset, uint32_t count)
+{
+    need_int8(m, offset, times(count, 4));
+    need_here(m, (offset & 3) == 0);
+}
+
+void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shifts, uint32_t units,
+                 int32_t step)
+{
+    need_int32(m, bias, units);
+    units = step ? units : 1;
+    need_int32(m, multipliers, units);
+    need_int32(m, shifts, units);
+    if (m->verdict == GOOD)
+        for (uint32_t i = 0; i < units; i++)
+            need_shift(m, ((const int32_t *)(const void *)(m->weights + shifts))[i]);
+}
