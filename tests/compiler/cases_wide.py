@@ -13,6 +13,7 @@ from compiler.builder import (
     RELU6,
     RELU_N1_TO_1,
     SAME,
+    VALID,
     Builder,
     Case,
     Rng,
@@ -296,11 +297,93 @@ def mul_16(rng: Rng) -> Case:
     return _binary_16(rng, "MUL")
 
 
+class _Network(Builder):
+    """A chain of layers with SAME padding; `at` is where it has come to, with its shape and scale."""
+
+    def __init__(self, rng: Rng, shape: tuple[int, ...], wide: bool) -> None:
+        super().__init__()
+        self.rng, self.wide, self.shape = rng, wide, shape
+        self.act = "int16" if wide else "int8"
+        self.scale = 0.0002 if wide else 0.05
+        self.zero = 0 if wide else 3
+        self.input = self.tensor(shape, "float32")
+        self.at = self.made(shape)
+        self.operator("QUANTIZE", [self.input], [self.at])
+
+    def made(self, shape: tuple[int, ...]) -> int:
+        self.shape = shape
+        return self.tensor(shape, self.act, self.scale, self.zero)
+
+    def layer(
+        self, name: str, weights: tuple[int, ...], shape: tuple[int, ...], axis: int, **options: Any
+    ) -> int:
+        if self.wide:
+            values = np.clip(_int8(self.rng, weights), -127, 127)
+        else:
+            values = self.rng.integers(-8, 8, size=weights)
+        n = weights[axis]
+        scales = np.full(1 if name == "FULLY_CONNECTED" else n, 0.004 if self.wide else 0.06, np.float32)
+        w = self.tensor(weights, "int8" if self.wide else "int4", scales, 0, values, axis)
+        bias = self.tensor(
+            (n,), "int64" if self.wide else "int32", np.float32(self.scale) * scales, 0,
+            self.rng.integers(-900, 900, size=n),
+        )  # fmt: skip
+        x, self.at = self.at, self.made(shape)
+        self.operator(name, [x, w, bias], [self.at], 5, **options)
+        return self.at
+
+    def case(self, classes: int) -> Case:
+        _, h, w, c = self.shape
+        x, self.at = self.at, self.made((1, h // 2, w // 2, c))
+        window = {"padding": VALID, "strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2}
+        self.operator("AVERAGE_POOL_2D", [x], [self.at], 3, **window)
+        depth = (h // 2) * (w // 2) * c
+        x, self.at = self.at, self.made((1, depth))
+        self.operator("RESHAPE", [x, self.tensor((2,), "int32", data=np.array([1, depth]))], [self.at])
+        self.layer("FULLY_CONNECTED", (classes, depth), (1, classes), 0)
+        chances = (1 / 32768, 0) if self.wide else (1 / 256, -128)
+        x = self.at
+        self.at = self.tensor((1, classes), self.act, *chances)
+        self.operator("SOFTMAX", [x], [self.at], 2, beta=1.0)
+        out = self.tensor((1, classes), "float32")
+        self.operator("DEQUANTIZE", [self.at], [out], 2)
+        data = self.rng.normal(0, 3, size=tuple(int(n) for n in self.tensors[self.input].shape))
+        return Case(f"{h}x{w}x{c} {classes}", self.build([self.input], [out]), [data.astype(np.float32)])
+
+
+def _network(rng: Rng, wide: bool) -> Case:
+    """float32 in, CONV_2D, DEPTHWISE_CONV_2D, a residual, a gate, a pool, dense, SOFTMAX, float32 out."""
+    h, w, c = int(rng.integers(4, 9)), int(rng.integers(4, 9)), int(rng.integers(2, 7))
+    b = _Network(rng, (1, h, w, 2), wide)
+    same = {"padding": SAME, "strideH": 1, "strideW": 1}
+    first = b.layer("CONV_2D", (c, 3, 3, 2), (1, h, w, c), 0, **same, fusedActivationFunction=RELU)
+    b.layer("DEPTHWISE_CONV_2D", (1, 3, 3, c), (1, h, w, c), 3, **same, depthMultiplier=1)
+    second, total = b.at, b.made((1, h, w, c))
+    b.operator("ADD", [first, second], [total], 5 if wide else 2)
+    if wide:
+        gate, b.at = b.tensor((1, h, w, c), "int16", 1 / 32768), b.made((1, h, w, c))
+        b.operator("LOGISTIC", [total], [gate], 3)
+        b.operator("MUL", [total, gate], [b.at], 5)
+    else:
+        b.at = total
+    b.layer("CONV_2D", (c + 1, 1, 1, c), (1, h, w, c + 1), 0, **same)
+    return b.case(int(rng.integers(2, 8)))
+
+
+def network_16x8(rng: Rng) -> Case:
+    return _network(rng, True)
+
+
+def network_8x4(rng: Rng) -> Case:
+    return _network(rng, False)
+
+
 KINDS: dict[str, Callable[[Rng], Case]] = {
     f.__name__: f
     for f in (
         fully_connected_16x8, fully_connected_8x4, conv_16x8, conv_8x4, depthwise_conv_16x8,
         depthwise_conv_8x4, quantize_16, dequantize_16, requantize_16, relu_16, logistic_16, tanh_16,
-        softmax_16, pad_16, average_pool_16, max_pool_16, add_16, sub_16, mul_16,
+        softmax_16, pad_16, average_pool_16, max_pool_16, add_16, sub_16, mul_16, network_16x8,
+        network_8x4,
     )
 }  # fmt: skip

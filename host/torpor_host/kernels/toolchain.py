@@ -18,8 +18,8 @@ from ..errors import TorporError
 from ..paths import device_dir
 
 KERNELS = (
-    "image.c", "checks.c", "dense.c", "conv.c", "pool.c", "add.c", "softmax.c", "lookup.c", "pad.c", "floats.c",
-    "mixed.c", "convert.c", "pool16.c", "binary16.c", "softmax16.c", "sigmoid16.c",
+    "image.c", "dense.c", "conv.c", "pool.c", "add.c", "softmax.c", "lookup.c", "pad.c", "floats.c",
+    "checks.c", "mixed.c", "convert.c", "pool16.c", "binary16.c", "softmax16.c", "sigmoid16.c",
 )  # fmt: skip
 # of all targets: ISO C without a library, and signed overflow wraps (see torpor.h)
 COMMON = ("-std=c11", "-ffreestanding", "-fwrapv", "-fvisibility=hidden", "-g0", "-Wall", "-Wextra")
