@@ -31,6 +31,7 @@ check: setup
 	$(BIN)/python tools/build_native.py --check
 
 bench: setup
+	$(BIN)/python -m pip install -q -e '.[bench]'
 	$(BIN)/python tools/bench/run.py
 	$(BIN)/python tools/bench/native.py
 

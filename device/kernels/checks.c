@@ -34,6 +34,12 @@ void need_int8(struct image *m, int32_t offset, uint32_t count)
             && (uint32_t)offset <= m->weights_bytes - count);
 }
 
+void need_int16(struct image *m, int32_t offset, uint32_t count)
+{
+    need_int8(m, offset, times(count, 2));
+    need_here(m, (offset & 1) == 0);
+}
+
 void need_int32(struct image *m, int32_t offset, uint32_t count)
 {
     need_int8(m, offset, times(count, 4));

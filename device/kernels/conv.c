@@ -4,8 +4,9 @@
  */
 #include "copy.h"
 #include "dense.h"
-#include "dsp.h"
 #include "image.h"
+#include "pair.h"
+#include "plain.h"
 #include "wide.h"
 
 enum {
@@ -19,6 +20,12 @@ static bool is_direct(const int32_t *a)
     return a[FILTER_H] == 1 && a[FILTER_W] == 1 && a[TOP] == 0 && a[LEFT] == 0
         && times((uint32_t)a[OUT_H] - 1, (uint32_t)a[STRIDE_Y]) < (uint32_t)a[H]
         && times((uint32_t)a[OUT_W] - 1, (uint32_t)a[STRIDE_X]) < (uint32_t)a[W];
+}
+
+/* A window's bytes as they lie in scratch: what lies behind it is aligned. */
+static inline uint32_t whole_words(uint32_t bytes)
+{
+    return plus(bytes, 3) & ~(uint32_t)3;
 }
 
 /* Positions of windows along one axis must be whole numbers of 32 bits. */
@@ -45,8 +52,12 @@ void torpor_check_conv(struct image *m, const int32_t *a, uint32_t n, uint32_t c
     need(m, a[STEP] == 0 || a[STEP] == 1);
     bool depthwise = code == DEPTHWISE;
     need(m, !depthwise || a[N] % a[C] == 0);
-    if (depthwise || !is_direct(a))
-        need_ram(m, a[SCRATCH], product4(a[FILTER_H], a[FILTER_W], a[C], 1));
+    uint32_t window = whole_words(product4(a[FILTER_H], a[FILTER_W], a[C], 1));
+    if (depthwise)
+        need_ram(m, a[SCRATCH], a[N] == a[C] ? plus(times(window, 3), times((uint32_t)a[N], 12)) : window);
+    else
+        need_ram(m, a[SCRATCH], times(window, is_direct(a) ? 4 : 5));
+    need_here(m, (a[SCRATCH] & 3) == 0);
     need_int8(m, a[WEIGHTS], product4(a[FILTER_H], a[FILTER_W], depthwise ? 1 : a[C], a[N]));
     need_output(m, a[BIAS], a[MULTIPLIERS], a[SHIFTS], (uint32_t)a[N], a[STEP]);
     need_span(m, a[OUT_H], a[STRIDE_Y], a[FILTER_H], a[DILATION_Y], a[TOP]);
@@ -57,18 +68,26 @@ void torpor_check_conv(struct image *m, const int32_t *a, uint32_t n, uint32_t c
 static void gather(const int32_t *a, const int8_t *x, int8_t *to, int32_t y0, int32_t x0)
 {
     int32_t h = a[H], w = a[W], c = a[C], fw = a[FILTER_W], step = a[DILATION_X];
-    bool whole = step == 1 && x0 >= 0 && x0 + fw <= w;
+    int8_t zero = (int8_t)a[IN_ZERO];
+    int32_t before = x0 < 0 ? (-x0 < fw ? -x0 : fw) : 0; /* pixels left and right of the image, if it is not dilated */
+    int32_t behind = x0 + fw > w ? (x0 + fw - w < fw ? x0 + fw - w : fw) : 0;
+    size_t left = (size_t)(before * c), right = (size_t)(behind * c), inner = (size_t)((fw - before - behind) * c);
     for (int32_t fy = 0; fy < a[FILTER_H]; fy++, y0 += a[DILATION_Y]) {
         if (y0 < 0 || y0 >= h) {
-            fill(to, (int8_t)a[IN_ZERO], (size_t)(fw * c));
+            fill(to, zero, (size_t)(fw * c));
             to += fw * c;
-        } else if (whole) {
-            copy(to, x + (y0 * w + x0) * c, (size_t)(fw * c));
+        } else if (step == 1) {
+            if (left)
+                fill(to, zero, left);
+            if (inner)
+                copy(to + left, x + (y0 * w + x0 + before) * c, inner);
+            if (right)
+                fill(to + left + inner, zero, right);
             to += fw * c;
         } else {
             for (int32_t fx = 0, xx = x0; fx < fw; fx++, xx += step, to += c) {
                 if (xx < 0 || xx >= w)
-                    fill(to, (int8_t)a[IN_ZERO], (size_t)c);
+                    fill(to, zero, (size_t)c);
                 else
                     copy(to, x + (y0 * w + xx) * c, (size_t)c);
             }
@@ -140,19 +159,10 @@ static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t 
     for (int32_t fy = a[FILTER_H]; fy; fy--, v.at += v.row_step) {
         const int8_t *x = v.at;
         for (int32_t fx = columns; fx; fx--, x += v.step, w += n) {
-#ifdef TORPOR_DSP
-            uint32_t p = load4(x), q = load4(w), even = even_bytes(p), odd = odd_bytes(p), w_even = even_bytes(q),
-                     w_odd = odd_bytes(q);
-            s0 = multiply_low(even, w_even, s0);
-            s1 = multiply_low(odd, w_odd, s1);
-            s2 = multiply_high(even, w_even, s2);
-            s3 = multiply_high(odd, w_odd, s3);
-#else
             s0 += x[0] * w[0];
             s1 += x[1] * w[1];
             s2 += x[2] * w[2];
             s3 += x[3] * w[3];
-#endif
         }
     }
     sums[0] = s0;
@@ -161,43 +171,53 @@ static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t 
     sums[3] = s3;
 }
 
-/* As many outputs as inputs; the channels that four does not divide are left to filter(). Returns how many. */
-static int32_t filter_fours(const int32_t *a, struct window v, int8_t *y, const int8_t *w, const int32_t *bias,
-                            const struct output *out)
+/* As many outputs as inputs; the channels that four does not divide are left to filter(). Returns how many it did. */
+static __attribute__((noinline)) int32_t filter_fours(const int32_t *a, struct window v, int8_t *y,
+                                                      const int8_t *weights, const int32_t *bias,
+                                                      const struct output *out, bool plain)
 {
     int32_t n = a[N] & ~3;
-    for (int32_t first = 0; first < n; first += TILE) {
-        int32_t sums[TILE];
-        int32_t count = n - first < TILE ? n - first : TILE;
-        for (int32_t i = 0; i < count; i++)
-            sums[i] = bias[first + i];
-        for (int32_t i = 0; i < count; i += 4, v.at += 4)
-            filter4(a, v, w + first + i, sums + i);
-        requantize(out, sums, first, count, y + first);
+    for (int32_t first = 0; first < n; first += 4, v.at += 4) {
+        int32_t sums[4] = {bias[first], bias[first + 1], bias[first + 2], bias[first + 3]};
+        filter4(a, v, weights + first, sums);
+        finish_units(out, plain, sums, first, 4, y + first);
     }
     return n;
 }
 #endif
 
+#if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
+#include "conv_avx2.h"
+#endif
+
 static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const int8_t *weights, const int32_t *bias,
-                            const struct output *out)
+                            const struct output *out, const uint32_t *filters, bool plain)
 {
+    (void)filters;
+    (void)plain;
     int32_t n = a[N], per = a[C] == n ? 1 : n / a[C], first = 0;
 #if defined(TORPOR_VNNI)
     if (per == 1) {
         depthwise_wide(v.at, v.row_step, v.step, a[FILTER_H], a[FILTER_W], n, weights, bias, out, y);
         return;
     }
-#elif defined(TORPOR_WIDE) /* counts known to the compiler */
-    if (per == 1) {
-        for (; first + TILE <= n; first += TILE)
-            filter(a, v, y, weights, bias, out, first, TILE, 1);
-        for (; first + 8 <= n; first += 8)
-            filter(a, v, y, weights, bias, out, first, 8, 1);
+#elif defined(TORPOR_M0)
+    if (filters && v.step == n) {
+        int32_t back = 1 - 3 * v.row_step;
+        torpor_filter_job((struct filter_job){v.at, weights, n, v.row_step, back, 1 - 9 * n, filters, out->zero, y, y + n});
+        return;
     }
-#else
     if (per == 1)
-        first = filter_fours(a, v, y, weights, bias, out);
+        first = filter_fours(a, v, y, weights, bias, out, plain);
+#elif defined(TORPOR_DSP)
+    if (filters) {
+        first = n & ~3;
+        torpor_filter_job((struct filter_job){v.at, filters, v.step, v.row_step, a[FILTER_H], a[FILTER_W], out->zero, y,
+                                              y + first});
+    }
+#elif !defined(TORPOR_WIDE)
+    if (per == 1)
+        first = filter_fours(a, v, y, weights, bias, out, plain);
 #endif
     for (; first < n; first += TILE)
         filter(a, v, y, weights, bias, out, first, n - first < TILE ? n - first : TILE, per);
@@ -205,16 +225,31 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
 
 static void depthwise(const struct image *m, const int32_t *a, const struct output *out)
 {
+#if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
+    if (depthwise_avx2(m, a, out))
+        return;
+#endif
     const int8_t *x = m->arena + a[IN];
     int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
+    const int8_t *weights = int8_at(m, a[WEIGHTS]);
+    const int32_t *bias = int32_at(m, a[BIAS]);
+    int32_t taps = a[FILTER_H] * a[FILTER_W];
+    bool plain = is_plain(out, bias, a[N], taps);
+    uint32_t *filters = 0;
+#ifdef TORPOR_JOBS
+    if (a[N] == a[C] && can_filter(a[FILTER_H], a[FILTER_W], a[N], plain)) {
+        filters = (void *)(scratch + whole_words((uint32_t)(taps * a[C])));
+        lay_filters(weights, taps, a[N], bias, out->multipliers, out->shifts, a[STEP], filters);
+    }
+#endif
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * a[C])
         for (int32_t oy = 0; oy < a[OUT_H]; oy++)
             for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N])
                 depthwise_pixel(a, find_window(a, x, scratch, oy * a[STRIDE_Y] - a[TOP], ox * a[STRIDE_X] - a[LEFT]),
-                                y, int8_at(m, a[WEIGHTS]), int32_at(m, a[BIAS]), out);
+                                y, weights, bias, out, filters, plain);
 }
 
-#ifdef TORPOR_WIDE
+#ifdef TORPOR_VNNI
 /* As conv(), many pixels at a time; false where their windows would be too large for the stack. */
 static bool conv_wide(const struct image *m, const int32_t *a, const struct output *out, bool direct)
 {
@@ -227,7 +262,9 @@ static bool conv_wide(const struct image *m, const int32_t *a, const struct outp
     int8_t *y = m->arena + a[OUT];
     int32_t pixels = a[OUT_H] * a[OUT_W], most = WINDOW_BYTES / step;
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
-        if (direct && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
+        /* unit by unit outside, pixel by pixel inside: not where outputs lie over inputs that the next units read */
+        bool apart = n <= LANES || y + pixels * n <= x || x + a[H] * a[W] * c <= y;
+        if (direct && apart && step == depth && a[STRIDE_Y] == 1 && a[STRIDE_X] == 1 && a[OUT_W] == a[W]) {
             wide_rows(x, c, pixels, y, depth, n, weights, bias, out);
             y += pixels * n;
             continue;
@@ -255,23 +292,40 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
 {
     const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
     const int32_t *bias = int32_at(m, a[BIAS]);
-    int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
-    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c;
-    bool direct = is_direct(a);
-#ifdef TORPOR_WIDE
+    int8_t *y = m->arena + a[OUT];
+    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, n = a[N];
+    bool direct = is_direct(a), plain = is_plain(out, bias, n, depth), pairs = can_pair(depth, n, plain, a[STEP]);
+#if defined(TORPOR_VNNI)
     if (conv_wide(m, a, out, direct))
         return;
+#elif defined(TORPOR_WIDE)
+    if (conv_avx2(m, a, out))
+        return;
 #endif
+    uint32_t *pair = (void *)(m->arena + a[SCRATCH]);
+    int8_t *gathered = (int8_t *)pair + 4 * whole_words((uint32_t)depth);
+    int32_t lane = 0; /* how many pixels are waiting in `pair` */
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
+        int32_t left = a[OUT_H] * a[OUT_W];
         for (int32_t oy = 0; oy < a[OUT_H]; oy++) {
-            for (int32_t ox = 0; ox < a[OUT_W]; ox++, y += a[N]) {
+            for (int32_t ox = 0; ox < a[OUT_W]; ox++, left--) {
                 int32_t y0 = oy * a[STRIDE_Y] - a[TOP], x0 = ox * a[STRIDE_X] - a[LEFT];
-                const int8_t *window = scratch;
+                const int8_t *window = gathered;
                 if (direct)
                     window = x + (y0 * a[W] + x0) * c;
                 else
-                    gather(a, x, scratch, y0, x0);
-                torpor_row(window, y, depth, a[N], weights, bias, out);
+                    gather(a, x, gathered, y0, x0);
+                if (!pairs || (lane == 0 && left == 1)) {
+                    torpor_row(window, y, depth, n, weights, bias, out, plain);
+                    y += n;
+                    continue;
+                }
+                pair_lay(pair, lane, window, depth);
+                lane = !lane;
+                if (lane == 0) {
+                    torpor_pair(pair, y, depth, n, weights, bias, out, plain);
+                    y += 2 * n;
+                }
             }
         }
     }

@@ -39,6 +39,18 @@ static inline int32_t scale(int32_t value, int32_t multiplier, int32_t shift)
     return (value >> right) + (rest > half);
 }
 
+/* How many bits x has, 1 for 0 and 1: by halves, where a loop bit by bit would become a call for Cortex-M0+. */
+static inline int32_t bits_of(uint32_t x)
+{
+    int32_t n = 1;
+    for (int32_t half = 16; half; half >>= 1)
+        if (x >> half) {
+            x >>= half;
+            n += half;
+        }
+    return n;
+}
+
 static inline int8_t clip(int32_t value, int32_t low, int32_t high)
 {
     return (int8_t)(value < low ? low : value > high ? high : value);

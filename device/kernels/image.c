@@ -13,7 +13,7 @@ struct header {
     uint16_t version, flags;
     uint32_t length, crc, arena, scratch, tensors, operators, weights;
     uint16_t tensor_count, operator_count;
-    uint32_t macs, spare;
+    uint32_t macs, state;
 };
 _Static_assert(sizeof(struct header) == HEADER, "no padding");
 
@@ -32,7 +32,7 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_conv(m, a, n, code);
     else if (code == AVERAGE_POOL || code == MAX_POOL)
         torpor_check_pool(m, a, n, code);
-    else if (code == ADD)
+    else if (code == ADD || (code >= SUB && code <= PRELU))
         torpor_check_add(m, a, n, code);
     else if (code == SOFTMAX)
         torpor_check_softmax(m, a, n, code);
@@ -54,6 +54,18 @@ static void check_record(struct image *m, const struct record *r)
         torpor_check_softmax16(m, a, n, code);
     else if (code == SIGMOID16)
         torpor_check_sigmoid16(m, a, n, code);
+    else if (code == COPY || code == TAKE)
+        torpor_check_move(m, a, n, code);
+    else if (WINDOW <= code && code <= ENERGY)
+        torpor_check_spectrum(m, a, n, code);
+    else if (FILTER_BANK <= code && code <= LOG)
+        torpor_check_filterbank(m, a, n, code);
+    else if (CAST <= code && code <= MINIMUM_INT)
+        torpor_check_ints(m, a, n, code);
+    else if (code == SVDF)
+        torpor_check_svdf(m, a, n, code);
+    else if (code == LSTM)
+        torpor_check_lstm(m, a, n, code);
     else
         need_here(m, false);
 }
@@ -69,6 +81,8 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
         return 4;
     if (h->arena > (uint32_t)RAM_LIMIT || h->scratch > (uint32_t)RAM_LIMIT || h->arena + h->scratch > arena_bytes)
         return 16;
+    if (h->state > h->arena)
+        return 44;
     if (h->operators < HEADER || h->operators > h->weights || h->weights > h->length || (h->weights & 15))
         return 28;
     if (h->operators & 3)
@@ -77,6 +91,7 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
         .weights = image + h->weights,
         .weights_bytes = h->length - h->weights,
         .ram_bytes = h->arena + h->scratch,
+        .state_bytes = h->state,
     };
     uint32_t at = h->operators;
     int32_t foreign = 0;
@@ -110,7 +125,7 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_conv(&m, a, code);
         else if (code == AVERAGE_POOL || code == MAX_POOL)
             torpor_pool(&m, a, code);
-        else if (code == ADD)
+        else if (code == ADD || (code >= SUB && code <= PRELU))
             torpor_add(&m, a, code);
         else if (code == SOFTMAX)
             torpor_softmax(&m, a, code);
@@ -130,6 +145,18 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
             torpor_softmax16(&m, a, code);
         else if (code == SIGMOID16)
             torpor_sigmoid16(&m, a, code);
+        else if (code == COPY || code == TAKE)
+            torpor_move(&m, a, code);
+        else if (code >= CAST)
+            torpor_ints(&m, a, code);
+        else if (code >= FILTER_BANK)
+            torpor_filterbank(&m, a, code);
+        else if (code >= WINDOW)
+            torpor_spectrum(&m, a, code);
+        else if (code == SVDF)
+            torpor_svdf(&m, a, code);
+        else if (code == LSTM)
+            torpor_lstm(&m, a, code);
         else
             torpor_floats(&m, a, code);
         at += 4 + 4 * (uint32_t)r->count;

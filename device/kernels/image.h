@@ -20,6 +20,7 @@ struct image {
     const uint8_t *weights;
     uint32_t weights_bytes;
     uint32_t ram_bytes; /* arena and scratch */
+    uint32_t state_bytes; /* the first of the arena, kept from run to run */
     int8_t *arena;
     enum verdict verdict; /* of the record under check: the first finding stays */
 };
@@ -55,6 +56,12 @@ void need_sizes(struct image *m, const int32_t *sizes, int count);
 /* `offset`..`offset + size` must lie in the arena. */
 void need_ram(struct image *m, int32_t offset, uint32_t size);
 
+/* As need_ram(), within the state. */
+static inline void need_state(struct image *m, int32_t offset, uint32_t size)
+{
+    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
+}
+
 static inline void need_clip(struct image *m, int32_t low, int32_t high)
 {
     need(m, -128 <= low && low <= high && high <= 127);
@@ -63,6 +70,8 @@ static inline void need_clip(struct image *m, int32_t low, int32_t high)
 void need_int8(struct image *m, int32_t offset, uint32_t count);
 
 void need_int32(struct image *m, int32_t offset, uint32_t count);
+
+void need_int16(struct image *m, int32_t offset, uint32_t count);
 
 static inline void need_shift(struct image *m, int32_t shift)
 {
@@ -76,6 +85,12 @@ void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shi
 static inline const int8_t *int8_at(const struct image *m, int32_t offset)
 {
     return (const int8_t *)m->weights + offset;
+}
+
+/* need_int16() has seen to the alignment. */
+static inline const int16_t *int16_at(const struct image *m, int32_t offset)
+{
+    return (const int16_t *)(const void *)(m->weights + offset);
 }
 
 /* need_int32() has seen to the alignment. */
@@ -103,9 +118,19 @@ FAMILY(pool16);
 FAMILY(binary16);
 FAMILY(softmax16);
 FAMILY(sigmoid16);
+FAMILY(move);
+FAMILY(svdf);
+FAMILY(lstm);
+FAMILY(spectrum);
+FAMILY(filterbank);
+FAMILY(ints);
 #undef FAMILY
 
 enum { FULLY_CONNECTED = 1, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, SOFTMAX, LOOKUP, PAD, QUANTIZE, DEQUANTIZE };
+enum { COPY = 12, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM, PRELU };
+enum { SVDF = 40, LSTM };
+enum { WINDOW = 50, FFT_AUTO_SCALE, RFFT, ENERGY, FILTER_BANK, SQUARE_ROOT, SPECTRAL_SUBTRACTION, PCAN, LOG };
+enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT };
 enum { CONV_8X4 = 80, DEPTHWISE_8X4, CONV_16X8, DEPTHWISE_16X8, REQUANTIZE, QUANTIZE16, DEQUANTIZE16, AVERAGE_POOL16,
        MAX_POOL16, ADD16, SUB16, SUB_FROM16, MUL16, SOFTMAX16, SIGMOID16 };
 

@@ -19,21 +19,9 @@ static inline void need_ram16(struct image *m, int32_t offset, uint32_t count)
     need_here(m, (offset & 1) == 0);
 }
 
-/* `count` int16 in the weights. */
-static inline void need_int16(struct image *m, int32_t offset, uint32_t count)
-{
-    need_int8(m, offset, times(count, 2));
-    need_here(m, (offset & 1) == 0);
-}
-
 static inline int16_t *ram16(const struct image *m, int32_t offset)
 {
     return (int16_t *)(void *)(m->arena + offset);
-}
-
-static inline const int16_t *int16_at(const struct image *m, int32_t offset)
-{
-    return (const int16_t *)(const void *)(m->weights + offset);
 }
 
 static inline int16_t clip16(int32_t value, int32_t low, int32_t high)

@@ -3,18 +3,60 @@
  * What compilers call and an .mpy must bring along: there is no libc and no compiler runtime behind it.
  */
 #include "copy.h"
+#include <stdbool.h>
 
 #define PART_OF_RUNTIME __attribute__((visibility("hidden"), used))
 
-/* Words where both ends are aligned, for windows of an image are copied through here. */
+typedef uint32_t __attribute__((may_alias)) word_t;
+
+/* Aligned words, four at a time; what is left of `count`. Windows of an image are copied through here. */
+static inline size_t move_quads(uint8_t **to, const uint8_t **from, size_t count)
+{
+    uint8_t *d = *to;
+    const uint8_t *s = *from;
+#ifdef __thumb__
+    if (count >= 16) {
+        count -= 16;
+        __asm__ volatile("1:\n"
+                         "ldmia %[s]!, {r3, r4, r5, r6}\n"
+                         "stmia %[d]!, {r3, r4, r5, r6}\n"
+                         "subs %[count], #16\n"
+                         "bhs 1b"
+                         : [s] "+l"(s), [d] "+l"(d), [count] "+l"(count)
+                         :
+                         : "r3", "r4", "r5", "r6", "cc", "memory");
+        count += 16;
+    }
+#else
+    for (; count >= 16; count -= 16, d += 16, s += 16) {
+        word_t *to4 = (void *)d;
+        const word_t *from4 = (const void *)s;
+        word_t v0 = from4[0], v1 = from4[1], v2 = from4[2], v3 = from4[3];
+        to4[0] = v0;
+        to4[1] = v1;
+        to4[2] = v2;
+        to4[3] = v3;
+    }
+#endif
+    *to = d;
+    *from = s;
+    return count;
+}
+
 PART_OF_RUNTIME void *memmove(void *to, const void *from, size_t count)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
     if ((uintptr_t)d - (uintptr_t)s >= count) { /* forwards reads nothing that it has written */
-        if ((((uintptr_t)d | (uintptr_t)s) & 3) == 0)
+        bool aligned = (((uintptr_t)d | (uintptr_t)s) & 3) == 0;
+        if (aligned)
+            count = move_quads(&d, &s, count);
+#ifdef __ARM_FEATURE_UNALIGNED
+        aligned = true;
+#endif
+        if (aligned)
             for (; count >= 4; count -= 4, d += 4, s += 4)
-                *(uint32_t *)(void *)d = *(const uint32_t *)(const void *)s;
+                *(word_t *)(void *)d = *(const word_t *)(const void *)s;
         while (count--)
             *d++ = *s++;
     } else {
@@ -32,6 +74,10 @@ PART_OF_RUNTIME void *memcpy(void *to, const void *from, size_t count)
 PART_OF_RUNTIME void *memset(void *to, int value, size_t count)
 {
     uint8_t *d = to;
+    for (; count && ((uintptr_t)d & 3); count--)
+        *d++ = (uint8_t)value;
+    for (uint32_t four = (uint8_t)value * 0x01010101u; count >= 4; count -= 4, d += 4)
+        *(word_t *)(void *)d = four;
     while (count--)
         *d++ = (uint8_t)value;
     return to;

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
  * Matrix products with the vector instructions of x86-64: 16 units of 4 pixels at once. For the library on
- * CPython only, where the stack is large; a module for MicroPython never has AVX2.
+ * CPython only, where the stack is large; a module for MicroPython never has AVX2. Here is AVX-512 with VNNI;
+ * what AVX2 does alone is in the files of that name.
  *
  * VNNI multiplies unsigned by signed bytes: the input is read as x + 128, and 128 times the sum of a unit's
- * weights is taken off where its sum starts. AVX2 multiplies pairs of 16 bits. Both are exact: sums of 32 bits
- * wrap as they do everywhere else.
+ * weights is taken off where its sum starts. Exact: sums of 32 bits wrap as they do everywhere else.
  */
 #ifndef TORPOR_WIDE_H
 #define TORPOR_WIDE_H
 
 #if defined(__x86_64__) && defined(__AVX2__)
 #define TORPOR_WIDE 1
+
+#if !(defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__))
+#include "product_avx2.h"
+#else
+#define TORPOR_VNNI 1
 
 #include "fixed.h"
 #include <immintrin.h>
@@ -23,9 +28,6 @@ static inline int32_t whole_quads(int32_t depth)
 {
     return (depth + 3) & ~3;
 }
-
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
-#define TORPOR_VNNI 1
 
 typedef int8_t packed_t;
 typedef __m512i sums_t;
@@ -141,57 +143,6 @@ static inline void dot4_wide(const int8_t *x, const int8_t *w, int32_t depth, in
         sums[u] += _mm512_reduce_add_epi32(_mm512_sub_epi32(s[u], offset[u]));
 }
 
-#else
-
-typedef int16_t packed_t;
-typedef struct {
-    __m256i low, high;
-} sums_t;
-
-static inline sums_t load_sums(const int32_t *from)
-{
-    return (sums_t){_mm256_loadu_si256((const void *)from), _mm256_loadu_si256((const void *)(from + 8))};
-}
-
-static inline void finish(const struct output *o, sums_t sums, int32_t first, int32_t count, int8_t *y)
-{
-    int32_t all[LANES];
-    _mm256_storeu_si256((void *)all, sums.low);
-    _mm256_storeu_si256((void *)(all + 8), sums.high);
-    if (count == LANES) /* a count known to the compiler */
-        requantize(o, all, first, LANES, y);
-    else
-        requantize(o, all, first, count, y);
-}
-
-static inline sums_t multiply_pair(sums_t s, const int8_t *x, const packed_t *w)
-{
-    __m256i v = _mm256_set1_epi32((int)((uint32_t)(uint16_t)x[0] | (uint32_t)x[1] << 16));
-    const __m256i *lanes = (const void *)w;
-    s.low = _mm256_add_epi32(s.low, _mm256_madd_epi16(v, _mm256_loadu_si256(lanes)));
-    s.high = _mm256_add_epi32(s.high, _mm256_madd_epi16(v, _mm256_loadu_si256(lanes + 1)));
-    return s;
-}
-
-static inline sums_t multiply(sums_t sums, const int8_t *x, const packed_t *w)
-{
-    sums = multiply_pair(sums, x, w);
-    return multiply_pair(sums, x + 2, w + 2 * LANES);
-}
-
-/* Re-order the weights [count, depth] of up to 16 units, and where their sums start. */
-static inline void pack(const int8_t *w, const int32_t *bias, int32_t depth, int32_t count, packed_t *packed,
-                        int32_t *start)
-{
-    for (int32_t u = 0; u < LANES; u++) {
-        start[u] = u < count ? bias[u] : 0;
-        for (int32_t k = 0; k < whole_quads(depth); k++)
-            packed[(k >> 1) * 2 * LANES + u * 2 + (k & 1)] = u < count && k < depth ? w[u * depth + k] : 0;
-    }
-}
-
-#endif
-
 /* `pixels` rows of `depth` int8, `x_step` apart, times the weights [units, depth]: rows of `units` at y. Each row
  * can be read up to whole_quads(depth), which is at most MOST_DEPTH. */
 static inline void wide_rows(const int8_t *x, int32_t x_step, int32_t pixels, int8_t *y, int32_t depth, int32_t units,
@@ -219,5 +170,6 @@ static inline void wide_rows(const int8_t *x, int32_t x_step, int32_t pixels, in
     }
 }
 
+#endif
 #endif
 #endif

@@ -6,7 +6,7 @@ from .energy.ledger import INFER
 from .errors import NodeError
 from .node import FEATURES, MODEL
 
-_KERNELS = (None, "reference", "ulab")  # by number, in tag 5
+_KERNELS = (None, "reference", "ulab", "native", "viper")  # by number, in tag 5
 
 
 class Thinker:
@@ -20,7 +20,7 @@ class Thinker:
         self._file, args = node.records[MODEL][0]
         self._plus, self._mul_q16, self._add, self._kernels = args
         self._features = self._model = None
-        self.failed = False  # the last score() met a bad image or too little memory
+        self.failed = False  # the last score() met a bad image, too little memory or kernels that do not load
 
     def base(self):
         """The newest reading of the channel that the model's output is added to, 0 where it is none."""
@@ -38,7 +38,7 @@ class Thinker:
             if self._node.ring.count < self._features.needs:
                 return None
             return self._infer(now_s)
-        except (NodeError, OSError, MemoryError):
+        except (NodeError, OSError, MemoryError, ImportError):
             self.failed = True
             self._node.fault()
             return None

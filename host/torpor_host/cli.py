@@ -95,7 +95,7 @@ def parser() -> _Parser:
     p.add_argument("-o", "--output", type=Path, required=True, metavar="Y.npy", help="where the outputs go")
     p.add_argument(
         "--kernels",
-        choices=("reference", "ulab", "native"),
+        choices=("reference", "ulab", "viper", "native"),
         default="reference",
         help="kernel set (default: reference)",
     )

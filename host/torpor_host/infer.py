@@ -34,7 +34,7 @@ from .kernels import carried, library, ulab_stand_in
 from .paths import device_dir
 from .simulate import interpreter
 
-KERNELS = ("reference", "ulab", "native")
+KERNELS = ("reference", "ulab", "viper", "native")
 PLACES = ("cpython", "micropython")
 Progress = Callable[[int, int], None]
 # What numpy's reader of headers, which evaluates text, may raise when that text is damaged.
@@ -86,6 +86,8 @@ def run(
             f"kernels {kernels!r} on {on!r}: no such combination",
             fix=f"kernels: {', '.join(KERNELS)}; on: {', '.join(PLACES)}",
         )
+    if kernels == "viper" and on == "cpython":
+        raise TorporError("viper is MicroPython's", fix="add --on micropython")
     info = images.read(image, "image")
     if len(info.inputs) != 1 or len(info.outputs) != 1:
         raise TorporError(

@@ -145,7 +145,7 @@ def heap_for(project: Project) -> int:
     Objects are twice as large here as on a 32-bit board, so the same number would be no likeness.
     """
     virtual = boards.load("virtual")
-    need = heap_bytes(project.compiled.report, virtual) if project.compiled else 0
+    need = heap_bytes(project.compiled.report, virtual, project.spec.runs_on) if project.compiled else 0
     return max(virtual.heap_bytes(), need)
 
 

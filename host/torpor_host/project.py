@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A node's folder, checked and compiled: what check, build, deploy and run all begin with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from . import config
 from .boards import Board
 from .compiler import Compiled, compile_file
+from .configuration.kernels import choose
 from .configuration.memory import heap_bytes
 from .errors import CompileError, ConfigError
 
@@ -57,20 +57,24 @@ def prepare(folder: Path, on: str | None = None) -> Project:
         compiled = compile_file(spec.model_path)
     except CompileError as e:
         raise ConfigError([f"{folder / 'node.toml'}: model.file: {e}"]) from None
+    spec = spec.with_model(compiled)
     problems = spec.check_model(compiled.report)
     if problems:
         raise ConfigError(problems)
     return Project(folder, spec, compiled)
 
 
-def fit(report: Mapping[str, Any], board: Board) -> list[dict[str, Any]]:
+def fit(compiled: Compiled, board: Board) -> list[dict[str, Any]]:
     """Return what does not fit: a list of {region, need_bytes, have_bytes}, empty when all does.
 
-    The image lies in the file system; on the heap the model stands beside the node that runs it.
+    The image lies in the file system; on the heap the model stands beside the node that runs it, with the
+    kernel set that suits it.
     """
     problems = []
     flash, heap = board.filesystem_bytes(), board.heap_bytes()
-    ram = heap_bytes(report, board)
+    report = compiled.report
+    kernels = choose("auto", board.runtimes[0], board, report, compiled.image)
+    ram = heap_bytes(report, board, kernels)
     for region, need, have in (("file system", report["flash_bytes"], flash), ("heap", ram, heap)):
         if need > have:
             problems.append({"region": region, "need_bytes": need, "have_bytes": have})

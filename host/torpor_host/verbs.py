@@ -65,7 +65,7 @@ def compile_(args: argparse.Namespace) -> int:
     compiled = compile_file(args.model)
     report = dict(compiled.report)
     chosen = [args.board] if args.board else board_files.names()
-    report["fits"] = {name: fit(compiled.report, board_files.load(name)) for name in chosen}
+    report["fits"] = {name: fit(compiled, board_files.load(name)) for name in chosen}
     if args.board and report["fits"][args.board]:
         problem = report["fits"][args.board][0]
         raise FitError(

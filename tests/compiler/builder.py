@@ -43,8 +43,15 @@ _OPTIONS = {
     "PAD": "PadOptions",
     "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions",
+    "DIV": "DivOptions",
     "RESHAPE": "ReshapeOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "SVDF": "SVDFOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
+    "VAR_HANDLE": "VarHandleOptions",
+    "CALL_ONCE": "CallOnceOptions",
+    "READ_VARIABLE": "ReadVariableOptions",
+    "ASSIGN_VARIABLE": "AssignVariableOptions",
 }
 
 
@@ -110,16 +117,26 @@ class Builder:
             op.builtinOptions = table
         self.operators.append(op)
 
-    def build(self, inputs: list[int], outputs: list[int]) -> bytes:
+    def subgraph(self) -> "Builder":
+        """Return a builder of another subgraph of the same model; give it to build()."""
+        other = Builder()
+        other.buffers, other.codes = self.buffers, self.codes
+        return other
+
+    def _graph(self, inputs: list[int], outputs: list[int]) -> Any:
         graph = self.schema.SubGraphT()
         graph.tensors = self.tensors
         graph.operators = self.operators
         graph.inputs = np.array(inputs, dtype=np.int32)
         graph.outputs = np.array(outputs, dtype=np.int32)
         graph.name = "main"
+        return graph
+
+    def build(self, inputs: list[int], outputs: list[int], more: tuple["Builder", ...] = ()) -> bytes:
+        """Return the model; `more`: subgraphs 1 and up, without inputs and outputs."""
         model = self.schema.ModelT()
         model.version = 3
-        model.subgraphs = [graph]
+        model.subgraphs = [self._graph(inputs, outputs), *(b._graph([], []) for b in more)]
         model.buffers = self.buffers
         model.operatorCodes = [self._code(*c) for c in self.codes]
         packer = flatbuffers.Builder(1024)

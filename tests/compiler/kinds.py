@@ -3,7 +3,15 @@
 
 from collections.abc import Callable
 
-from compiler import builder, cases_binary, cases_move, cases_unary, cases_wide
+from compiler import (
+    builder,
+    cases_binary,
+    cases_move,
+    cases_signal,
+    cases_state,
+    cases_unary,
+    cases_wide,
+)
 from compiler.builder import Case, Rng
 
 KINDS: dict[str, Callable[[Rng], Case]] = {
@@ -11,5 +19,7 @@ KINDS: dict[str, Callable[[Rng], Case]] = {
     **cases_unary.KINDS,
     **cases_move.KINDS,
     **cases_binary.KINDS,
+    **cases_signal.KINDS,
+    **cases_state.KINDS,
     **cases_wide.KINDS,
 }

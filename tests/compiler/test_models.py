@@ -18,6 +18,14 @@ MODELS = {
     "kws_ref_model": ("mlperf_tiny", 2_656_768, 24_272, 4),
     "pretrainedResnet_quant": ("mlperf_tiny", 12_501_632, 55_984, 1),
 }
+# model: (TFLM's own arena, bytes by which the plan may pass the bound that no plan can be below)
+ARENAS = {
+    "ad01_int8": (3_984, 0),
+    "kws_ref_model": (24_272, 2_624),  # four pairs of layers, each output below the one before
+    "vww_96_int8": (103_680, 240),
+    "pretrainedResnet_quant": (55_984, 0),
+    "str_ww_ref_model": (16_640, 0),
+}
 SEARCHED = 60  # real inputs among which to choose
 
 
@@ -73,12 +81,20 @@ def test_report(name: str, shared_data: Path) -> None:
     report = compiled.report
     assert report["macs"] == macs == sum(op["macs"] for op in report["operators"])
     assert report["flash_bytes"] == len(compiled.image) < path.stat().st_size
-    assert report["arena_bytes"] == report["lower_bound_bytes"], "the plan was optimal"
-    assert tflm_bytes is None or report["peak_ram_bytes"] < 0.9 * tflm_bytes
+    assert report["lower_bound_bytes"] <= report["arena_bytes"] == report["peak_ram_bytes"]
+    assert tflm_bytes is None or report["peak_ram_bytes"] <= 0.75 * tflm_bytes
     info = read(compiled.image, name)
     assert info.sha256 == report["sha256"]
     assert [list(t.shape) for t in info.inputs] == [t["shape"] for t in report["inputs"]]
     assert len(info.operators) == len(report["operators"])
+
+
+@pytest.mark.parametrize("name", ARENAS)
+def test_three_quarters_of_the_peer_s_memory(name: str, shared_data: Path) -> None:
+    tflm_bytes, above = ARENAS[name]
+    report = compile_file(shared_data / "models" / "mlperf_tiny" / f"{name}.tflite").report
+    assert report["peak_ram_bytes"] <= 0.75 * tflm_bytes
+    assert report["arena_bytes"] - report["lower_bound_bytes"] <= above
 
 
 def test_published_models_that_cannot_be_compiled(shared_data: Path) -> None:

@@ -33,6 +33,14 @@ def sealed(data):
     return data
 
 
+def has_viper():
+    try:
+        import torpor.nn.viper_kernels  # noqa: F401
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
 def raw(view):
     return getattr(view, "raw", view)
 
@@ -47,9 +55,9 @@ def what(data):
 
 
 class TestGolden(unittest.TestCase):
-    def check(self, name):
-        model = load(GOLDEN + name + ".image", "reference")
-        self.assertEqual(model.kernels, "reference")
+    def check(self, name, kernels="reference"):
+        model = load(GOLDEN + name + ".image", kernels)
+        self.assertEqual(model.kernels, kernels)
         x, y = raw(model.input), raw(model.output)
         stream = io.BytesIO(read(name + ".io"))
         want = array("b", bytes(len(y)))
@@ -78,23 +86,36 @@ class TestGolden(unittest.TestCase):
         self.assertEqual(model.input[1], 1.5)
         self.assertRaises(IndexError, model.input.__getitem__, 3)
 
+    def test_viper(self):
+        if not has_viper():
+            self.skipTest("no viper here, or not in this bundle")
+        for name in ("int8", "more", "float"):
+            self.check(name, "viper")
+
     def test_kernels_of_their_own_choice(self):
         try:
             import ulab  # noqa: F401
 
             expected = "ulab"
         except ImportError:
-            expected = "reference"
+            expected = "viper" if has_viper() else "reference"
         self.assertEqual(Model(read("int8.image")).kernels, expected)
-        self.assertRaises(ValueError, Model, read("int8.image"), "viper")
+        self.assertRaises(ValueError, Model, read("int8.image"), "magic")
 
     def test_run_allocates_nothing(self):
         if CPYTHON:
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        for name in ("int8.image", "more.image"):
-            model = load(GOLDEN + name, "reference")
+        for name, kernels in (
+            ("int8", "reference"),
+            ("more", "reference"),
+            ("int8", "viper"),
+            ("more", "viper"),
+        ):
+            if kernels == "viper" and not has_viper():
+                continue
+            model = load(GOLDEN + name + ".image", kernels)
             gc.collect()
             micropython.heap_lock()
             try:

@@ -177,7 +177,7 @@ WRONG = [
     ('offset = "0K"', 'offset = "0degC"', "model.output.offset", "not a difference", "", ""),
     ("times = 1.0", "times = 0.0", "model.output.times", "every score the same", "times = 1.0", ""),
     ('kernels = "auto"', 'kernels = "ulab"', "model.kernels", "stock MicroPython has no ulab", '"auto"', "ulab"),
-    ('kernels = "auto"', 'kernels = "fast"', "model.kernels", "none of the known values", "auto, reference, ulab", "fast"),
+    ('kernels = "auto"', 'kernels = "fast"', "model.kernels", "none of the known values", "auto, reference, ulab, viper, native", "fast"),
     # decision
     ('off_above = "1degC"', 'off_above = "-1degC"', "decision.off_above", "the wrong way round", "at or above on_below", "-1"),
     ('off_above = "1degC"', 'off_below = "1degC"', "decision.off_below", "on_below goes with off_above", "instead of", ""),

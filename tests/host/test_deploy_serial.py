@@ -62,7 +62,7 @@ def test_serial_deploys(board: VirtualBoard, old: Path, new: Path) -> None:
     assert stored(link) == hashed(on_board(new) | USERS)
     assert "energy" not in link.list_files("torpor")
     assert link.hashes(["node.bin", "absent"]) == {"node.bin": hashlib.sha256(NEW.encode({1: 1})).hexdigest()}
-    assert link.describe() == BoardInfo("micropython", "1.29.0", 6)
+    assert link.describe() == BoardInfo("micropython", "1.29.0", 6, 2)
     link.close()
 
 

@@ -14,6 +14,7 @@ from conftest import REPOSITORY
 from torpor_host import boards, cli, lifecycle
 from torpor_host.compiler import compile_file
 from torpor_host.configuration.memory import heap_bytes
+from torpor_host.kernels import carried
 from torpor_host.project import prepare
 from torpor_host.train.mlp import Mlp
 from torpor_host.train.quantize import calibrate, quantize
@@ -38,7 +39,9 @@ def test_a_model_that_fits_runs(hidden: int, tmp_path: Path) -> None:
     """In a heap of exactly the bytes that the check counts with."""
     node = node_with(hidden, tmp_path / "node")
     report = compile_file(node / "frost.tflite").report
-    assert lifecycle.heap_for(prepare(node)) == heap_bytes(report, boards.load("virtual"))
+    project = prepare(node, "virtual")
+    assert project.spec.runs_on == ("viper" if carried.for_machine() else "reference")
+    assert lifecycle.heap_for(project) == heap_bytes(report, boards.load("virtual"), project.spec.runs_on)
     run = torpor("run", node, "--on", "virtual", "--for", "2d", "--out", tmp_path / "out", "--json")
     assert run.returncode == 0, run.stderr
     counters = json.loads(run.stdout)["counters"]

@@ -96,9 +96,11 @@ def test_what_it_refuses() -> None:
         infer.run(FLOAT_IMAGE, BATCH)
     with pytest.raises(ImageFileError, match="truncated"):
         infer.run(IMAGE[:-4], BATCH)
-    for kernels, on in (("viper", "cpython"), ("reference", "mars")):
+    for kernels, on in (("magic", "cpython"), ("reference", "mars")):
         with pytest.raises(TorporError, match="no such combination"):
             infer.run(IMAGE, BATCH, kernels, on)
+    with pytest.raises(TorporError, match="viper is MicroPython's"):
+        infer.run(IMAGE, BATCH, "viper", "cpython")
 
 
 def test_micropython_without_ulab() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from native_machine import Machine
 
 from compiler.builder import KINDS, oracle
+from compiler.native_machine import Machine
 from torpor.nn.image import Image
 from torpor_host.compiler import compile_bytes, compile_file
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Time of one inference on CPython: native kernels, PyPI tflite-micro, reference kernels; as ratios.
+"""Time of one inference on CPython: native kernels, PyPI tflite-micro, XNNPACK, reference kernels; as ratios.
 
     python tools/bench/native.py [model.tflite ...]      default: five MLPerf Tiny models of ../shared/data
 
-All three compute the same bytes, which is checked. The times are the fastest of several rounds that take
-turns, so that a busy moment of the machine meets all of them.
+All but XNNPACK (PyPI ai-edge-litert, one thread) compute the same bytes, which is checked; XNNPACK rounds in
+another way by design. The times are the fastest of several rounds that take turns, so that a busy moment of
+the machine meets all of them. Each `x` is the time of the column before it over that of native.
 """
 
 import sys
@@ -34,8 +35,21 @@ def rate(job: Callable[[], object]) -> float:
     return spent / count
 
 
-def compare(path: Path) -> tuple[float, float, float, int]:
-    """Return seconds per inference of native, tflite-micro and reference (one run), and the model's MACs."""
+def xnnpack(path: Path, x: np.ndarray) -> Callable[[], object] | None:
+    """Return what runs the model with XNNPACK in one thread, None where ai-edge-litert is not installed."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        return None
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    run: Callable[[], object] = interpreter.invoke
+    return run
+
+
+def compare(path: Path) -> tuple[list[float], float, int]:
+    """Return seconds per inference of [native, tflite-micro, perhaps XNNPACK], of reference, and the MACs."""
     image = compile_file(path).image
     with library.installed():
         native = Model(image, "native")
@@ -51,21 +65,26 @@ def compare(path: Path) -> tuple[float, float, float, int]:
         slow = time.thread_time() - start
         if bytes(model.output) != np.array(peer.get_output(0)).tobytes():
             raise SystemExit(f"{path}: {model.kernels} differs from tflite-micro")
-    rounds = [(rate(native.run), rate(peer.invoke)) for _ in range(ROUNDS)]
-    return min(r[0] for r in rounds), min(r[1] for r in rounds), slow, native.macs
+    jobs: list[Callable[[], object]] = [native.run, peer.invoke]
+    other = xnnpack(path, x)
+    if other:
+        jobs.append(other)
+    rounds = [[rate(job) for job in jobs] for _ in range(ROUNDS)]
+    return [min(times) for times in zip(*rounds, strict=True)], slow, native.macs
 
 
 def main() -> int:
     paths = [Path(p) for p in sys.argv[1:]] or [MODELS / f"{name}.tflite" for name in NAMES]
     print(
-        f"{'model':26}{'native us':>11}{'MAC/ns':>8}{'tflite-micro us':>17}{'x':>7}"
+        f"{'model':26}{'native us':>11}{'MAC/ns':>8}{'tflite-micro us':>17}{'x':>7}{'XNNPACK us':>12}{'x':>7}"
         f"{'reference us':>14}{'x':>9}"
     )
     for path in paths:
-        ours, peer, slow, macs = compare(path)
+        (ours, peer, *other), slow, macs = compare(path)
+        third = f"{other[0] * 1e6:12.1f}{other[0] / ours:7.2f}" if other else f"{'none':>12}{'':7}"
         print(
             f"{path.stem:26}{ours * 1e6:11.1f}{macs / ours / 1e9:8.1f}{peer * 1e6:17.1f}{peer / ours:7.1f}"
-            f"{slow * 1e6:14.0f}{slow / ours:9.0f}"
+            f"{third}{slow * 1e6:14.0f}{slow / ours:9.0f}"
         )
     return 0
 

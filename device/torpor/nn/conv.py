@@ -8,7 +8,10 @@
 Weights int8: [out channels, filter height, width, channels], for depthwise [filter height, width, out
 channels]; bias int32 with the input's zero point folded in, so what lies outside the image counts as the
 zero point; multipliers and shifts int32, one each (step 0) or one per output channel (step 1).
-scratch: filter height * width * channels bytes, unused by 1x1 CONV_2D without padding.
+scratch, 4-byte aligned, with v = filter height * width * channels rounded up to 4: CONV_2D 5 * v bytes, two
+windows widened to 16 bits for the native kernels, then one of int8; 4 * v for a 1x1 without padding.
+DEPTHWISE v bytes, a window; where it has as many outputs as inputs 3 * v + 12 * channels, behind the window
+all weights widened, and the rest of what native kernels read per channel.
 Source: TensorFlow Lite Micro's reference ConvPerChannel and DepthwiseConvPerChannel.
 """
 
@@ -38,8 +41,11 @@ def bind(code, args, image, arena):
         count = taps * c * n
         # a 1x1 filter reads its pixel where it lies
         direct = taps == 1 and top == 0 and left == 0 and (oh - 1) * sh < h and (ow - 1) * sw < w
-    if not direct:
-        image.ram(scratch, taps * c)
+    window = (taps * c + 3) // 4 * 4
+    if code == _DEPTHWISE:
+        image.ram(scratch, 3 * window + 12 * n if n == c else window)
+    else:
+        image.ram(scratch, window * (4 if direct else 5))
     units = n if step else 1
     return depthwise if code == _DEPTHWISE else conv, (
         arena, x, y, -1 if direct else scratch, batches, h, w, c, oh, ow, n,

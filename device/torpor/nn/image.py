@@ -13,6 +13,7 @@ from ..compat import const, crc32
 from ..errors import ImageError
 
 VERSION = 1
+VARIABLE = 3  # role of a tensor; 1 input, 2 output, others are passed over
 INT8 = 1  # 2 int16, 3 int32, 4 float32
 SIZES = (0, 1, 2, 4, 4)  # bytes of one value, by dtype
 TYPECODES = " bhif"
@@ -46,6 +47,8 @@ class Image:
     """An open image. `stream` has seek() and readinto(): a file, or io.BytesIO.
 
     `.inputs`, `.outputs`: (dtype, arena offset, bytes, scale, zero point, shape) per tensor, in graph order.
+    `.states`: (arena offset, bytes, value that fills them at first, or an array of them) per variable.
+    `.state_bytes`: what outlives a run, the first bytes of the arena.
     `.ram_bytes`: arena and scratch together. `.macs`: multiplications per run.
     """
 
@@ -55,16 +58,19 @@ class Image:
         head = bytearray(_HEADER)
         self._fill(0, head, _HEADER, "header")
         (magic, version, flags, self.length, crc, arena, scratch, tensors, self._operators, self._weights,
-         n_tensors, self._count, self.macs, spare) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
+         n_tensors, self._count, self.macs, state) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
         if magic != b"TPM\x1a":
             raise ImageError("magic", 0)
         if version != VERSION:
             raise ImageError("version", 4)
         self._check_crc(crc, head)
-        if flags or spare:
+        if flags:
             raise ImageError("flags", 6)
         if arena > RAM_LIMIT or scratch > RAM_LIMIT:
             raise ImageError("arena", 16)
+        if state > arena:
+            raise ImageError("state", 44)
+        self.state_bytes = state
         self.arena_bytes = arena
         self.ram_bytes = arena + scratch
         if not (_HEADER <= tensors and tensors + n_tensors * _TENSOR <= self._operators):
@@ -73,6 +79,7 @@ class Image:
             raise ImageError("weights", 32)
         self.inputs = []
         self.outputs = []
+        self.states = []
         for i in range(n_tensors):
             self._tensor(tensors + i * _TENSOR)
         if not self.inputs or not self.outputs:
@@ -107,10 +114,12 @@ class Image:
         self.at = at
         raw = bytearray(_TENSOR)
         self._fill(at, raw, _TENSOR, "tensor")
-        dtype, rank, role, _, offset, zero, size, scale, d0, d1, d2, d3 = struct.unpack("<BBBBiiIf4i", raw)
+        (dtype, rank, role, loaded, offset, zero, size, scale, d0, d1, d2, d3) = struct.unpack(
+            "<BBBBiiIf4i", raw
+        )
         if role == 0:
             return
-        self.need(role <= 2 and rank <= 4 and INT8 <= dtype <= 4, "tensor")
+        self.need(role <= VARIABLE and rank <= 4 and INT8 <= dtype <= 4, "tensor")
         shape = (d0, d1, d2, d3)[:rank]
         count = SIZES[dtype]
         for d in shape:
@@ -119,6 +128,10 @@ class Image:
         self.need(count == size and offset % SIZES[dtype] == 0, "tensor")
         self.ram(offset, size)
         self.need(-128 <= zero <= 127, "zero point")
+        if role == VARIABLE:
+            self.need(dtype == INT8 and rank == 1 and offset + size <= self.state_bytes, "state")
+            self.states.append((offset, size, self.int8(d3, size) if loaded else zero))
+            return
         (self.inputs if role == 1 else self.outputs).append((dtype, offset, size, scale, zero, shape))
 
     def operators(self):
@@ -172,6 +185,10 @@ class Image:
     def int16(self, offset, count):
         """Return array('h') of `count` int16, `offset` bytes into the weights."""
         return self._load("h", 2, offset, count)
+
+    def uint16(self, offset, count):
+        """Return array('H') of `count` uint16, `offset` bytes into the weights."""
+        return self._load("H", 2, offset, count)
 
     def int32(self, offset, count):
         """Return array('i') of `count` int32, `offset` bytes into the weights."""

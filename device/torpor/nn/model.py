@@ -11,7 +11,7 @@ print(model.output[0] - model.output_zero_point)
 import gc
 import io
 
-from ..compat import const
+from ..compat import CPYTHON, const
 from ..errors import ImageError
 from .image import INT8, SIZES, TYPECODES, Image, zeros
 
@@ -27,17 +27,20 @@ def load(path, kernels=None):
 class Model:
     """`data`: the image as bytes, or an open binary file, which is read now and not needed later.
 
-    kernels: "reference", "ulab", "native", or None for native where the module `torpor_native` lies on the
-    board and knows all operators, else ulab where the firmware has it, else reference; `.kernels` says which.
+    kernels: "reference", "ulab", "viper", "native", or None for the first there is: native where the module
+    `torpor_native` lies on the board and knows all operators, viper, ulab, reference; `.kernels` says which.
     `.input`, `.output` are views of the first input and output tensor, flat, row-major: int8 as a memoryview
     of signed bytes, int16, int32 and float32 as a words.View; `.inputs`, `.outputs` all of them. Write all of
     the input before each run(): its memory is used again once it has been read. run() allocates nothing with
     the reference kernels where integers of 62 bits are no heap objects.
+    `.state`: a writable memoryview of the bytes that a streaming model keeps from run to run, empty for any
+    other. Saved, through deep sleep say, and written back into it, they let another Model of the same image
+    go on where this one was, whatever its kernels. reset() makes them what they were at first.
     Raises ImageError(what, offset) for an image that is bad or does not fit the memory.
     """
 
     def __init__(self, data, kernels=None):
-        if kernels not in (None, "reference", "ulab", "native"):
+        if kernels not in (None, "reference", "ulab", "viper", "native"):
             raise ValueError("kernels")
         data = data if hasattr(data, "readinto") else io.BytesIO(data)
         image = Image(data)
@@ -51,6 +54,9 @@ class Model:
                 self._steps = self._bound(bind, image, arena)
         except MemoryError:
             raise ImageError("memory", image.at) from None
+        self._states = image.states
+        if image.states:
+            self.reset()
         self.macs = image.macs
         _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
         _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]
@@ -72,6 +78,9 @@ class Model:
         self.outputs = tuple([_view(view, t) for t in image.outputs])
         self.input = self.inputs[0]
         self.output = self.outputs[0]
+        self._kept = view[: image.state_bytes]
+        # a signed view takes no bytes on CPython; MicroPython's does
+        self.state = self._kept.cast("B") if CPYTHON else self._kept
         return arena
 
     def _bind_native(self, image, data, arena, optional):
@@ -87,7 +96,16 @@ class Model:
         self.kernels = "native"
 
     def _find(self, kernels):
-        if kernels != "reference":
+        if kernels in (None, "viper"):
+            try:
+                from .viper_kernels import bind
+
+                self.kernels = "viper"
+                return bind
+            except (ImportError, AttributeError, SyntaxError):  # no such file, or no viper in this firmware
+                if kernels is not None:
+                    raise ImportError("viper") from None
+        if kernels in (None, "ulab"):
             try:
                 import ulab  # noqa: F401 (most boards end here, without reading the kernels)
 
@@ -102,6 +120,13 @@ class Model:
 
         self.kernels = "reference"
         return bind
+
+    def reset(self):
+        """Forget all that earlier runs have left, as a new Model would."""
+        for at, size, first in self._states:
+            fill = isinstance(first, int)
+            for i in range(size):
+                self._kept[at + i] = first if fill else first[i]
 
     def run(self):
         """Compute the outputs from the inputs."""

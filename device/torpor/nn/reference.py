@@ -30,6 +30,16 @@ def bind(code, args, image, arena):
         from .move import bind as found
     elif 14 <= code <= 19:
         from .binary import bind as found
+    elif 50 <= code <= 53:
+        from .spectrum import bind as found
+    elif 54 <= code <= 58:
+        from .filterbank import bind as found
+    elif 70 <= code <= 75:
+        from .ints import bind as found
+    elif code == 40:
+        from .svdf import bind as found
+    elif code == 41:
+        from .lstm import bind as found
     elif 80 <= code <= 83:
         from .mixed import bind as found
     elif 84 <= code <= 86:

@@ -66,8 +66,8 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "arena_bytes": layout.arena_bytes,
         "lower_bound_bytes": layout.lower_bound_bytes,  # of the arena: no plan can be below it
         "scratch_bytes": 0,  # outside the arena; what operators need is planned within it
-        "persistent_bytes": 0,  # state between runs; none of these operators has any
-        "peak_ram_bytes": layout.arena_bytes,  # weights excluded
+        "persistent_bytes": image.state_bytes(graph),  # state between runs, the arena's first bytes
+        "peak_ram_bytes": layout.arena_bytes,  # weights excluded, state included
         "macs": image.macs(graph),
         "operators": layers,
         "inputs": [_edge(graph.tensors[t]) for t in graph.inputs],

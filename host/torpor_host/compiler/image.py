@@ -26,12 +26,16 @@ _ALIGN = 16
 _AXES = 4
 _RAM_LIMIT = 1 << 24
 _CRC_FROM = 16
-_DTYPES = {"int8": 1, "int16": 2, "int32": 3, "float32": 4}
-_INNER, _INPUT, _OUTPUT = 0, 1, 2
+_DTYPES = {"int8": 1, "int16": 2, "int32": 3, "float32": 4, "uint32": 5, "uint64": 6}  # 5, 6: inner only
+_INNER, _INPUT, _OUTPUT, _VARIABLE = 0, 1, 2, 3
 CODES = {
     1: "FULLY_CONNECTED", 2: "CONV_2D", 3: "DEPTHWISE_CONV_2D", 4: "AVERAGE_POOL_2D", 5: "MAX_POOL_2D",
     6: "ADD", 7: "SOFTMAX", 8: "LOOKUP", 9: "PAD", 10: "QUANTIZE", 11: "DEQUANTIZE",
     12: "COPY", 13: "TAKE", 14: "SUB", 15: "SUB_FROM", 16: "MUL", 17: "MAXIMUM", 18: "MINIMUM", 19: "PRELU",
+    40: "SVDF", 41: "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    50: "WINDOW", 51: "FFT_AUTO_SCALE", 52: "RFFT", 53: "ENERGY", 54: "FILTER_BANK", 55: "SQUARE_ROOT",
+    56: "SPECTRAL_SUBTRACTION", 57: "PCAN", 58: "LOG",
+    70: "CAST", 71: "ADD_INT", 72: "MUL_INT", 73: "DIV_INT", 74: "MAXIMUM_INT", 75: "MINIMUM_INT",
     80: "CONV_2D 8x4", 81: "DEPTHWISE_CONV_2D 8x4", 82: "CONV_2D 16x8", 83: "DEPTHWISE_CONV_2D 16x8",
     84: "REQUANTIZE", 85: "QUANTIZE 16", 86: "DEQUANTIZE 16", 87: "AVERAGE_POOL_2D 16", 88: "MAX_POOL_2D 16",
     89: "ADD 16", 90: "SUB 16", 91: "SUB_FROM 16", 92: "MUL 16", 93: "SOFTMAX 16", 94: "SIGMOID 16",
@@ -40,7 +44,7 @@ CODES = {
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor record; role 0 inner, 1 input, 2 output."""
+    """One tensor record; role 0 inner, 1 input, 2 output, 3 a variable: bytes kept from run to run."""
 
     role: int
     dtype: str
@@ -68,6 +72,7 @@ class ImageInfo:
     weights_bytes: int
     arena_bytes: int
     scratch_bytes: int
+    state_bytes: int  # the first of the arena
     macs: int
     sha256: str
     tensors: tuple[TensorInfo, ...]
@@ -135,7 +140,7 @@ def write(graph: Graph, plan: Plan) -> bytes:
     body = bytes(tensors + records).ljust(weights_at - _HEADER.size, b"\0") + bytes(places.data)
     tail = struct.pack(
         "<IIIIIHHII", plan.arena_bytes, 0, _HEADER.size, operator_at, weights_at,
-        len(tensors) // _TENSOR.size, count, min(macs(graph), 0xFFFFFFFF), 0,
+        len(tensors) // _TENSOR.size, count, min(macs(graph), 0xFFFFFFFF), state_bytes(graph),
     )  # fmt: skip
     crc = zlib.crc32(body, zlib.crc32(tail))
     head = struct.pack("<4sHHII", MAGIC, VERSION, 0, _HEADER.size + len(body), crc)
@@ -146,6 +151,11 @@ def macs(graph: Graph) -> int:
     return sum(operators.KINDS[op.name].macs(graph, op) for op in graph.operators)
 
 
+def state_bytes(graph: Graph) -> int:
+    """Bytes that outlive a run."""
+    return 0 if graph.state is None else graph.tensors[graph.state].size_bytes
+
+
 def _tensor_records(graph: Graph, places: _Places) -> bytearray:
     edge = set(graph.inputs) | set(graph.outputs)
     inner = [t for op in graph.operators for t in op.outputs if t not in edge]
@@ -153,7 +163,21 @@ def _tensor_records(graph: Graph, places: _Places) -> bytearray:
     for role, indexes in ((_INPUT, graph.inputs), (_OUTPUT, graph.outputs), (_INNER, inner)):
         for t in indexes:
             out += _tensor_record(graph.tensors[t], role, places.arena(t))
+    for t in sorted(graph.tensors) if graph.state is not None else ():
+        if graph.storage.get(t) == graph.state and graph.tensors[t].variable:
+            out += _variable_record(graph.tensors[t], places)
     return out
+
+
+def _variable_record(tensor: Tensor, places: _Places) -> bytes:
+    """One value that fills it at first, or what it holds then, put into the weights."""
+    first = tensor.initial
+    assert first is not None
+    one = bool((first == first[0]).all())
+    return _TENSOR.pack(
+        _DTYPES["int8"], 1, _VARIABLE, int(not one), places.arena(tensor.index), int(first[0]) if one else 0,
+        len(first), 1.0, len(first), 1, 1, 1 if one else places.weights(first),
+    )  # fmt: skip
 
 
 def _tensor_record(tensor: Tensor, role: int, offset: int) -> bytes:
@@ -183,7 +207,7 @@ def read(data: bytes, name: str) -> ImageInfo:
             f"{name}: truncated: {len(data)} bytes, the header alone has {_HEADER.size}", fix=again
         )
     (_, version, _, length, crc, arena, scratch, tensor_at, operator_at, weights_at, n_tensors, n_operators,
-     total_macs, _) = _HEADER.unpack_from(data)  # fmt: skip
+     total_macs, state) = _HEADER.unpack_from(data)  # fmt: skip
     if version != VERSION:
         raise ImageFileError(
             f"{name}: format version {version}, this torpor reads {VERSION}",
@@ -203,7 +227,7 @@ def read(data: bytes, name: str) -> ImageInfo:
         records.append(OperatorInfo(code, CODES[code], struct.unpack_from(f"<{n}i", data, at + 4)))
         at += 4 + 4 * n
     return ImageInfo(
-        name, version, length, length - weights_at, arena, scratch, total_macs,
+        name, version, length, length - weights_at, arena, scratch, state, total_macs,
         hashlib.sha256(data).hexdigest(), tuple(tensors), tuple(records),
     )  # fmt: skip
 
@@ -231,11 +255,12 @@ def describe(info: ImageInfo) -> str:
         f"{info.name}: model image version {info.version}, {info.flash_bytes} bytes "
         f"({info.weights_bytes} weights), sha256 {info.sha256[:16]}",
         f"RAM {info.arena_bytes + info.scratch_bytes} bytes: arena {info.arena_bytes}, "
-        f"scratch {info.scratch_bytes}; {info.macs} MACs a run",
+        f"scratch {info.scratch_bytes}{f', state {info.state_bytes}' if info.state_bytes else ''}; "
+        f"{info.macs} MACs a run",
         "",
         _row("", "dtype", "shape", "at", "bytes", "scale", "zero"),
     ]
-    roles: dict[int, str] = {_INNER: "inner", _INPUT: "input", _OUTPUT: "output"}
+    roles: dict[int, str] = {_INNER: "inner", _INPUT: "input", _OUTPUT: "output", _VARIABLE: "variable"}
     for t in info.tensors:
         shape = "x".join(map(str, t.shape)) or "scalar"
         scale = f"{t.scale:.6g}" if t.dtype != "float32" else ""
@@ -277,6 +302,8 @@ _FORMATS: dict[str, _Format] = {
     ),
     "SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
     **dict.fromkeys(("LOOKUP", "REQUANTIZE", "SIGMOID"), lambda a: f"{a[2]} values"),
+    "SVDF": lambda a: f"{a[3]}x{a[4]} -> {a[5]}, rank {a[6]}, {a[7]} steps",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lambda a: f"{a[4]}x{a[5]}x{a[6]} -> {a[7]}",
     "QUANTIZE": lambda a: f"{a[2]} values",
     "DEQUANTIZE": lambda a: f"{a[2]} values",
     "COPY": lambda a: f"{a[3] * a[4] * a[5] * a[6]} values",

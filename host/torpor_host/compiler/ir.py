@@ -5,16 +5,20 @@ Reading fills it, passes rewrite it, `spec` says at any time whether it is sound
 that is computed a place in the arena, `image` writes it down.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
-ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "bool": 1, "int4": 0.5}
+ITEM_BYTES = {
+    "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8, "float32": 4,
+    "bool": 1, "int4": 1,
+}  # fmt: skip
 NUMPY = {
-    "int8": "<i1", "uint8": "<u1", "int16": "<i2", "int32": "<i4", "int64": "<i8", "float32": "<f4",
-    "bool": "?", "int4": "<i1",  # unpacked
+    "int8": "<i1", "uint8": "<u1", "int16": "<i2", "int32": "<i4", "uint32": "<u4", "int64": "<i8",
+    "uint64": "<u8", "float32": "<f4", "bool": "?",
+    "int4": "<i1",  # two a byte in a file, one here
 }  # fmt: skip
 MAX_ELEMENTS = 1 << 24  # of one tensor; the image format ends there too
 
@@ -39,16 +43,19 @@ class Tensor:
     dtype: str
     quantization: Quantization | None = None
     data: np.ndarray | None = None  # constant; shape and dtype as above
-    variable: bool = False
+    variable: bool = False  # keeps its bytes from run to run
+    initial: np.ndarray | None = None  # of a variable, int8: its bytes before the first run
     sparse: bool = False
 
     @property
     def count(self) -> int:
-        return math.prod(self.shape)
+        return prod(self.shape)
 
     @property
     def size_bytes(self) -> int:
-        return math.ceil(self.count * ITEM_BYTES[self.dtype])
+        if self.dtype == "int4":
+            return (self.count + 1) // 2
+        return self.count * ITEM_BYTES[self.dtype]
 
     @property
     def scale(self) -> np.float32:
@@ -74,12 +81,14 @@ class Operator:
     options: dict[str, int | float] = field(default_factory=dict)
     has_options: bool = True
     table: np.ndarray | None = None  # LOOKUP: int8 [256], entry 128 + x
+    variable: str | None = None  # VAR_HANDLE: the name that identifies what it stands for
 
 
 @dataclass
 class Graph:
     """`storage[t]` is the tensor whose memory t shares, `shifts[t]` bytes from its start: itself, unless a
-    pass made it an alias or a view."""
+    pass made it an alias or a view. `inits`: the subgraphs that CALL_ONCE runs, by their index.
+    `state`: the tensor that holds all variables, if there are any."""
 
     name: str
     tensors: dict[int, Tensor]
@@ -88,6 +97,8 @@ class Graph:
     outputs: tuple[int, ...]
     storage: dict[int, int] = field(default_factory=dict)
     shifts: dict[int, int] = field(default_factory=dict)
+    inits: dict[int, "Graph"] = field(default_factory=dict)
+    state: int | None = None
 
     def root(self, index: int) -> int:
         while self.storage.get(index, index) != index:
@@ -101,6 +112,12 @@ class Graph:
             total += self.shifts.get(index, 0)
             index = self.storage[index]
         return total
+
+    def add(self, tensor: Tensor) -> int:
+        """Add a tensor that the file has not; return its index."""
+        tensor.index = max(self.tensors, default=-1) + 1
+        self.tensors[tensor.index] = tensor
+        return tensor.index
 
     def input(self, op: Operator, position: int) -> Tensor:
         return self.tensors[op.inputs[position]]

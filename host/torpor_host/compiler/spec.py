@@ -20,15 +20,13 @@ REWRITES = {
     "MEAN": "use AVERAGE_POOL_2D over the whole map (Keras: AveragePooling2D, then Flatten)",
     "TRANSPOSE_CONV": "upsample outside the model",
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "use convolutions over a window of time",
-    "SVDF": "use convolutions over a window of time",
     "ARG_MAX": "output the scores and take the largest in the application",
-    "CAST": "convert with inference_input_type int8",
     "FLEX": "convert with TFLITE_BUILTINS_INT8 only",
 }
-_WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP")
+_WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP" and not name.startswith("CUSTOM"))
 
 Rule = tuple[Callable[[Graph], bool], str]
+_STRAY = "a variable (streaming state) that is not the state of one operator"
 
 
 def _tensors_of(graph: Graph) -> set[int]:
@@ -39,7 +37,7 @@ def _tensors_of(graph: Graph) -> set[int]:
 
 
 def _defined_before_use(graph: Graph) -> bool:
-    known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None}
+    known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None or t.variable}
     for op in graph.operators:
         if any(t >= 0 and t not in known and graph.root(t) not in known for t in op.inputs):
             return False
@@ -53,8 +51,33 @@ def _defined_once(graph: Graph) -> bool:
     return len(made) == len(set(made)) and not fixed.intersection(made)
 
 
+def _variables_kept(graph: Graph) -> bool:
+    """A variable is read and written by the one operator that keeps it, or is a named one."""
+    allowed = {
+        op.inputs[i]: op.layer
+        for op in graph.operators
+        if op.name in operators.KINDS
+        for i in operators.KINDS[op.name].state
+        if i < len(op.inputs) and op.inputs[i] >= 0
+    }
+    for op in graph.operators:
+        for i, t in enumerate(op.inputs):
+            if t < 0 or not graph.tensors[t].variable or op.name == "READ_VARIABLE":
+                continue
+            keeps = allowed.get(t) == op.layer and i in operators.KINDS[op.name].state
+            if not keeps or op.inputs.count(t) > 1:
+                return False
+    written = {t for op in graph.operators for t in op.outputs} | {*graph.inputs, *graph.outputs}
+    return not any(graph.tensors[t].variable for t in written)
+
+
 def _unique_io(graph: Graph) -> bool:
     return len(set(graph.inputs)) == len(graph.inputs) and len(set(graph.outputs)) == len(graph.outputs)
+
+
+def _known_types(graph: Graph) -> bool:
+    """resource: what VAR_HANDLE gives, until a pass removes it."""
+    return all(graph.tensors[t].dtype in (*ITEM_BYTES, "resource") for t in _tensors_of(graph))
 
 
 def _static(graph: Graph) -> bool:
@@ -68,21 +91,21 @@ def _io_typed(graph: Graph) -> bool:
     for t in (graph.tensors[i] for i in graph.inputs + graph.outputs):
         if t.dtype not in ("int8", "int16", "int32", "float32") or len(t.shape) > 4:
             return False
-        if t.dtype == "int8" and not per_tensor(t):
-            return False
+        if t.dtype == "int8" and t.quantization is not None and not per_tensor(t):
+            return False  # without a scale, plain integers
     return True
 
 
 # name: must hold after reading and after every pass
 SOUND: tuple[Rule, ...] = (
     (lambda g: len(g.operators) <= 0xFFFF and len(g.tensors) <= 0xFFFF, "too many layers or tensors"),
-    (lambda g: all(g.tensors[t].dtype in ITEM_BYTES for t in _tensors_of(g)), "a tensor of an unknown type"),
+    (_known_types, "a tensor of an unknown type"),
     (_static, "a tensor whose shape is dynamic, empty or too large"),
     (_defined_once, "a tensor is written twice"),
     (_defined_before_use, "a tensor is used before it is computed"),
     (_unique_io, "a tensor is an input or output twice"),
     (lambda g: all(g.tensors[t].data is None for t in g.inputs + g.outputs), "a constant as input or output"),
-    (lambda g: not any(g.tensors[t].variable for t in _tensors_of(g)), "a variable (streaming state)"),
+    (_variables_kept, _STRAY),
     (_io_typed, "an input or output that is not int8, int16, int32 or float32, or has more than 4 axes"),
 )
 _FIXES = {
@@ -91,7 +114,7 @@ _FIXES = {
         "convert with inference_input_type and inference_output_type int8"
     ),
     "a tensor of an unknown type": "convert with full integer quantization (int8)",
-    "a variable (streaming state)": "export the model without streaming state",
+    _STRAY: "keep state in SVDF, UNIDIRECTIONAL_SEQUENCE_LSTM or tf.Variable",
 }
 
 
@@ -106,7 +129,7 @@ def problem(graph: Graph, op: Operator) -> tuple[str, str] | None:
     least, most = kind.inputs
     some, many = kind.outputs
     counts_ok = least <= len(op.inputs) <= most and some <= len(op.outputs) <= many
-    if not counts_ok or min(op.outputs + op.inputs[:least]) < 0:
+    if not counts_ok or min(op.outputs + op.inputs[:least], default=0) < 0:
         return "has the wrong number of inputs or outputs", "convert the model again"
     for t in [t for t in op.inputs + op.outputs if t >= 0]:
         tensor = graph.tensors[t]
@@ -118,7 +141,7 @@ def problem(graph: Graph, op: Operator) -> tuple[str, str] | None:
     for rule in kind.rules:
         if not rule.test(graph, op):
             return rule.reason, rule.fix or "convert the model again"
-    return None
+    return kind.explain(graph, op)
 
 
 def _floats_only_at_the_edge(graph: Graph) -> list[int]:

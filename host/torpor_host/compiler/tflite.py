@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CompileError
-from . import operators
+from . import custom, operators
 from .ir import ITEM_BYTES, MAX_ELEMENTS, NUMPY, Graph, Operator, Quantization, Tensor
 
 _IDENTIFIER = b"TFL3"
@@ -44,7 +44,10 @@ def load(path: Path) -> bytes:
 
 
 def parse(data: bytes, name: str) -> Graph:
-    """Return subgraph 0 of the model. Raises CompileError for anything that is not a sound .tflite."""
+    """Return subgraph 0 of the model, and with it those that its CALL_ONCE run.
+
+    Raises CompileError for anything that is not a sound .tflite.
+    """
     again = "convert or copy it again"
     if not data:
         raise CompileError(f"{name}: the file is empty", fix=again)
@@ -93,7 +96,20 @@ class _Reader:
             raise ValueError("no subgraph")
         buffers = self.bound(model.BuffersLength())
         codes = [self.code(model.OperatorCodes(i)) for i in range(self.bound(model.OperatorCodesLength()))]
-        subgraph = model.Subgraphs(0)
+        graph = self.subgraph(model, 0, buffers, codes)
+        if not graph.inputs or not graph.outputs:
+            raise ValueError("no input or no output")
+        for op in graph.operators:
+            if op.name == "CALL_ONCE" and op.has_options:
+                index = int(op.options["init_subgraph"])
+                if not 0 < index < model.SubgraphsLength():
+                    raise IndexError(f"subgraph {index} of {model.SubgraphsLength()}")
+                if index not in graph.inits:
+                    graph.inits[index] = self.subgraph(model, index, buffers, codes)
+        return graph
+
+    def subgraph(self, model: Any, index: int, buffers: int, codes: list[tuple[str, int]]) -> Graph:
+        subgraph = model.Subgraphs(index)
         tensors = {
             i: self.tensor(i, subgraph.Tensors(i), model, buffers)
             for i in range(self.bound(subgraph.TensorsLength()))
@@ -107,8 +123,6 @@ class _Reader:
         for t in inputs + outputs:
             if not 0 <= t < len(tensors):
                 raise IndexError(f"tensor {t} of {len(tensors)}")
-        if not inputs or not outputs:
-            raise ValueError("no input or no output")
         return Graph(self.name, tensors, layers, tuple(inputs), tuple(outputs))
 
     def code(self, code: Any) -> tuple[str, int]:
@@ -181,6 +195,11 @@ class _Reader:
                 raise IndexError(f"layer {index} uses tensor {t} of {tensors}")
         result = Operator(index, name, version, tuple(inputs), tuple(outputs))
         kind = operators.KINDS.get(name)
+        if kind is not None and kind.custom:
+            length = self.bound(op.CustomOptionsLength(), 1)
+            found = custom.options(bytes(op.CustomOptionsAsNumpy()) if length else b"")
+            result.has_options = set(found) == set(kind.custom)
+            result.options = dict(found)
         if kind is not None and kind.options:
             union = self.unions.get(op.BuiltinOptionsType(), "")
             table = op.BuiltinOptions()
@@ -189,4 +208,14 @@ class _Reader:
                 options = getattr(self.generated, union)()
                 options.Init(table.Bytes, table.Pos)
                 result.options = kind.read(options)
+                if name == "VAR_HANDLE":
+                    result.variable = self.variable(options)
         return result
+
+    def variable(self, options: Any) -> str | None:
+        """The name that identifies a variable: TensorFlow Lite Micro knows one by container and name."""
+        container, name = options.Container() or b"", options.SharedName()
+        if name is None:
+            return None
+        self.bound(len(container) + len(name), 1)
+        return f"{container.decode('utf-8', 'replace')}/{name.decode('utf-8', 'replace')}"

@@ -21,22 +21,24 @@ def run(graph: Graph) -> None:
         for part in PARTS[op.name](graph, op):
             _link(graph, op, part)
         bound = _bound(graph)
-        if bound > best:
+        if bound[0] > best[0] or bound[1] > best[1]:
             graph.storage, graph.shifts = before
         else:
             best = bound
 
 
-def _bound(graph: Graph) -> int:
-    buffers, _ = plan.lifetimes(graph)
-    return plan.lower_bound(buffers)
+def _bound(graph: Graph) -> tuple[int, int]:
+    """With overlaps of inputs and outputs, which a view may rule out, and without."""
+    buffers, owner = plan.lifetimes(graph)
+    return plan.lower_bound(buffers, plan.overlaps(graph, buffers, owner)), plan.lower_bound(buffers)
 
 
 def _link(graph: Graph, op: Operator, part: Part) -> None:
     """Make the smaller of a part's two tensors a view of the other, where that is one run of bytes."""
     source, target = graph.tensors[part.source], graph.tensors[part.target]
-    if source.data is not None or not part.is_block or graph.root(part.source) == graph.root(part.target):
-        return
+    roots = graph.root(part.source), graph.root(part.target)
+    if source.data is not None or not part.is_block or roots[0] == roots[1] or graph.state in roots:
+        return  # what the state holds when is for place_state to say
     joins = len(op.inputs) > 1 and op.name in ("PACK", "CONCATENATION")
     inner, outer, shift = (source, target, part.to) if joins else (target, source, part.at)
     root = graph.root(inner.index)

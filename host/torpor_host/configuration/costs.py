@@ -52,7 +52,24 @@ OPERATOR_MS = Range(1, 0.2, 5)  # per operator of the model: call, loop set-up
 # Cycles per multiply-accumulate. reference: an empty bytecode `for` pass is 222 instructions on a Cortex-M4
 # (the project's facts, section 6), a pass of a kernel's inner loop some five times that; ulab: 28
 # instructions per MAC in its float32 dot (same place), conversions on top.
-CYCLES_PER_MAC: Mapping[str, Range] = {"reference": Range(1200, 400, 4000), "ulab": Range(45, 28, 150)}
+# viper: 14.5 instructions in the best loop tried, 45 in a plain one (same place), 1 to 2 cycles each.
+CYCLES_PER_MAC: Mapping[str, Range] = {
+    "reference": Range(1200, 400, 4000),
+    "ulab": Range(45, 28, 150),
+    "viper": Range(25, 15, 90),
+}
+# native, by architecture: instructions per MAC of the keyword model, counted on emulated processors
+# (tools/bench/cortex.py, xtensa.py), at 1.0 to 2.0 cycles each, and flash that waits.
+NATIVE_CYCLES_PER_MAC: Mapping[str, Range] = {
+    "armv6m": Range(8, 5, 20),
+    "armv7m": Range(6, 4, 16),
+    "armv7emsp": Range(3.5, 2.2, 10),
+    "xtensawin": Range(6, 2.5, 20),
+    "rv32imc": Range(8, 5, 20),
+    "x64": Range(1, 0.2, 4),
+}
+# Guesses: what loads beyond the plain Python kernels, some 20 KB of machine code, or 4.
+LOAD_MS: Mapping[str, Range] = {"native": Range(25, 5, 100), "viper": Range(6, 1, 30)}
 
 
 # What a sensor draws while the node sleeps, in uA. BME280 data sheet (BST-BME280-DS002), table 1, sleep
@@ -76,6 +93,15 @@ def bme280_ms(channels: tuple[str, ...]) -> Range:
     extra = sum(c in channels for c in ("pressure", "humidity"))
     typical = 3 + 2.5 * extra
     return Range(typical + 4, typical, 3.55 + 2.875 * extra + 20)  # 33 calibration bytes at 100 to 400 kHz
+
+
+def infer_ms(board: Board, kernels: str, macs: int, loads: bool = True) -> Range:
+    """Time of one run of a model; loads: with what the set takes to load beyond the plain Python kernels."""
+    clock = Range(board.cpu.clock_hz.value, board.cpu.clock_hz.high, board.cpu.clock_hz.low)
+    native = kernels == "native"
+    cycles = (NATIVE_CYCLES_PER_MAC[board.mpy_arch] if native else CYCLES_PER_MAC[kernels]) * macs
+    ms = Range(*(c / hz * 1000 for c, hz in zip(cycles.as_tuple(), clock.as_tuple(), strict=True)))
+    return ms + LOAD_MS[kernels] if kernels in LOAD_MS and loads else ms
 
 
 def by_cause(
@@ -105,10 +131,8 @@ def by_cause(
         woken = run * LIGHT_WAKE_MS
     infer = nothing
     if has_model:
-        clock = Range(board.cpu.clock_hz.value, board.cpu.clock_hz.high, board.cpu.clock_hz.low)
-        cycles = CYCLES_PER_MAC[kernels] * macs
-        ms = Range(*(c / hz * 1000 for c, hz in zip(cycles.as_tuple(), clock.as_tuple(), strict=True)))
-        infer = run * (ms + OPERATOR_MS * operators)
+        called = 1 if kernels == "native" else operators  # one call per run, not one per layer
+        infer = run * (infer_ms(board, kernels, macs, loads=deep) + OPERATOR_MS * called)
     if deep and has_model:
         infer = infer + run * THINK_IMPORT_MS
     radio = (

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What a model takes of a board's heap, beside the node that runs it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from .board import Board
+from .kernels import native_file
 
 # Heap of a node that has decided and reported, so that all its code is loaded, without weights and arena:
 # 72 KB measured on MicroPython 1.29 x64 with the frost node, and what imports leave between blocks
@@ -14,13 +16,22 @@ _NODE_BYTES_64 = 96 * 1024
 _NODE_BYTES_32 = 48 * 1024
 # First-fit leaves gaps between blocks: 5 to 8 % measured, with networks of one large layer.
 _FRAGMENTATION = 1.1
+_VIPER_CODE_BYTES = 8 * 1024  # of machine code, twice what the .mpy has: it is read before it is placed
 
 
-def heap_bytes(report: Mapping[str, Any], board: Board) -> int:
+def heap_bytes(report: Mapping[str, Any], board: Board, kernels: str = "reference") -> int:
     """Return the heap that a node with this model needs on `board`; report: the compiled model's.
 
-    The reference and ulab kernels hold the weights in RAM, once, beside the arena.
+    The reference and ulab kernels hold the weights in RAM, once, beside the arena; the native ones the whole
+    image, and the machine code, which some ports put elsewhere.
     """
-    model = report.get("peak_ram_bytes", 0) + report.get("weights_bytes", 0)
+    model = report.get("peak_ram_bytes", 0)
+    if kernels == "native":
+        model += report.get("flash_bytes", 0) + len(native_file(board.mpy_arch))
+    else:
+        model += report.get("weights_bytes", 0)
+    if kernels == "viper":  # sums of 32 bits for the largest row of outputs
+        rows = (math.prod(o["output_shape"][-2:]) for o in report.get("operators", ()))
+        model += _VIPER_CODE_BYTES + 4 * max(rows, default=0)
     node = _NODE_BYTES_64 if board.chip == "virtual" else _NODE_BYTES_32
     return round(model * _FRAGMENTATION) + node

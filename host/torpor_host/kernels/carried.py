@@ -26,14 +26,30 @@ def path(architecture: str) -> Path:
     return found
 
 
+def for_machine() -> str | None:
+    """Return the architecture of a MicroPython that runs here, None where there are no kernels for it."""
+    return _MACHINES.get(platform.machine().lower())
+
+
 def for_this_machine() -> Path:
     """Return the module for a MicroPython that runs here. Raises TorporError where there is none."""
-    machine = platform.machine()
-    if machine.lower() not in _MACHINES:
+    architecture = for_machine()
+    if architecture is None:
         raise TorporError(
-            f"no native kernels for a MicroPython on {machine}", fix="use the reference kernels there"
+            f"no native kernels for a MicroPython on {platform.machine()}",
+            fix="use the reference kernels there",
         )
-    return path(_MACHINES[machine.lower()])
+    return path(architecture)
+
+
+def loads(board: int, module: int) -> bool:
+    """Say whether a board of one architecture number loads native code of another.
+
+    Source: MicroPython py/persistentcode.h, MPY_FEATURE_ARCH_TEST: Cortex-M loads what is made for a lesser
+    one, all others only their own.
+    """
+    cortex_m = range(4, 9)  # armv6m to armv7emdp
+    return module == board or (module in cortex_m and board in cortex_m and module < board)
 
 
 def note() -> dict[str, str]:

@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -92,7 +93,12 @@ def bind(file: Path) -> ModuleType:
     return module
 
 
-def _address(buffer: Any) -> int:
+def _address(buffer: Any) -> int | bytes:
+    """What ctypes passes as a pointer to the bytes; the two that a Model uses take no array to be made."""
+    if isinstance(buffer, bytes):
+        return buffer
+    if isinstance(buffer, array):
+        return buffer.buffer_info()[0]
     address: int = np.frombuffer(buffer, np.uint8).__array_interface__["data"][0]
     return address
 

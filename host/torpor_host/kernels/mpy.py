@@ -18,6 +18,7 @@ from . import elf, toolchain
 
 NAME = "torpor_native"
 NAMES = (f"{NAME}.c", "check", "invoke")  # in the order of the enum in module.c
+CODES = frozenset(range(1, 20))  # operator records that image.c knows
 SOURCES = (*toolchain.KERNELS, "module.c", "runtime.c")
 FLAGS = (
     *toolchain.COMMON, "-fno-builtin", "-fomit-frame-pointer", "-ffunction-sections", "-fno-jump-tables",
@@ -29,6 +30,17 @@ _VERSION, _SUB_VERSION, _SMALL_INT_BITS = 6, 3, 31
 _FUNCTION_TABLE = b"\0"  # a constant object: the runtime's own
 _NATIVE_VIPER = 2  # kind of code, less that of bytecode
 _RELOCATED = b"\x10\xff"  # scope flag, then an empty list: some ports keep the code alive through it
+
+# MicroPython py/persistentcode.h, MP_NATIVE_ARCH_*
+_ARCHITECTURES = (
+    "without native code", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
+    "xtensa", "xtensawin", "rv32imc", "rv64imc",
+)  # fmt: skip
+
+
+def architecture(number: int) -> str:
+    """Return the name of an architecture number of .mpy files."""
+    return _ARCHITECTURES[number] if number < len(_ARCHITECTURES) else f"architecture {number}"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ from . import (
     binary,
     conv,
     curves16,
+    filterbank,
     fully_connected,
     gather,
     int16,
+    ints,
     logistic,
     lookup,
+    lstm,
     mixed,
     pad,
     parts,
@@ -18,7 +21,10 @@ from . import (
     quantize,
     reshape,
     softmax,
+    spectrum,
+    svdf,
     unary,
+    variables,
 )
 from .base import Kind, Record, Rule
 
@@ -26,10 +32,13 @@ _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
-    *binary.KINDS, *unary.KINDS, *parts.KINDS,
+    *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
+    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
 )  # fmt: skip
 
 # the last of a name: those take more types than the first
 KINDS: dict[str, Kind] = {k.name: k for k in (*_ALL, *mixed.KINDS, *int16.KINDS, *curves16.KINDS)}
+for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM"):
+    KINDS[_name] = ints.with_int32(KINDS[_name])
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

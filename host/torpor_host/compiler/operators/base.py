@@ -55,7 +55,13 @@ class Kind:
     and at most. options: the schema's table, read by `read`. rules: checked in order, up to the first that
     fails. lower: the record or records, None for operators that a pass always removes.
     scratch: bytes it needs while it runs. in_place: for which inputs the
-    output may take their memory, element by element.
+    output may take their memory, element by element. overlap: for which inputs the output may lie over rows
+    that have been read, and how many bytes below the input it must then begin at least; such a kernel writes
+    nothing of a row before it has read all of that row's input (see `row_distance`).
+    state: which inputs are variables, kept from run to run.
+    kept: bytes of a variable that the file does not name, and a pass makes the last input; zero at first.
+    custom: the names of a CUSTOM operator's options, all of them needed.
+    explain: (reason, fix) where a rule's fixed words would not do, after the rules.
     """
 
     name: str
@@ -67,7 +73,12 @@ class Kind:
     read: Callable[[Any], dict[str, int | float]] = lambda options: {}
     macs: Callable[[Graph, Operator], int] = lambda graph, op: 0
     scratch: Callable[[Graph, Operator], int] = lambda graph, op: 0
+    kept: Callable[[Graph, Operator], int] = lambda graph, op: 0
     in_place: tuple[int, ...] = field(default=())
+    overlap: Callable[[Graph, Operator], dict[int, int]] = lambda graph, op: {}
+    state: tuple[int, ...] = field(default=())
+    explain: Callable[[Graph, Operator], tuple[str, str] | None] = lambda graph, op: None
+    custom: tuple[str, ...] = ()
 
 
 # ---- rules that several operators share
@@ -177,6 +188,19 @@ def padding_before(padding: int, size: int, filter_size: int, stride: int, dilat
     if padding != SAME:
         return 0
     return max(0, (out - 1) * stride + (filter_size - 1) * dilation + 1 - size) // 2
+
+
+def row_distance(x: Tensor, y: Tensor, stride: int, top: int) -> int:
+    """Return how many bytes below x [batches, h, w, c] the output y [batches, oh, ow, n] must begin, so that
+    whatever is written for rows up to oy lies below all that row oy or a later one still reads: their windows
+    begin at row oy * stride - top of x or below. Source: Blacker et al., Diagonal Memory Optimisation.
+    """
+    row_in, row_out = x.size_bytes // (x.shape[0] * x.shape[1]), y.size_bytes // (y.shape[0] * y.shape[1])
+    return max(
+        (b * y.shape[1] + oy + 1) * row_out - (b * x.shape[1] + max(0, oy * stride - top)) * row_in
+        for b in (0, y.shape[0] - 1)  # it grows or shrinks evenly from one image to the next
+        for oy in range(y.shape[1])
+    )
 
 
 def output_size(padding: int, size: int, filter_size: int, stride: int, dilation: int) -> int:

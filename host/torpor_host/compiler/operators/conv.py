@@ -18,6 +18,7 @@ from .base import (
     activation_range,
     output_size,
     padding_before,
+    row_distance,
     window_ok,
 )  # fmt: skip
 from .weights import (
@@ -73,13 +74,24 @@ def _depthwise_channels(graph: Graph, op: Operator) -> bool:
 
 
 def _scratch_as(code: int) -> Callable[[Graph, Operator], int]:
-    """One window of the input; a 1x1 convolution reads its pixels where they lie."""
+    """As device/torpor/nn/conv.py says."""
 
     def scratch(graph: Graph, op: Operator) -> int:
         _, fh, fw, _ = graph.input(op, 1).shape
-        return 0 if code == _CONV and fh == fw == 1 else fh * fw * graph.input(op, 0).shape[3]
+        c, n = graph.input(op, 0).shape[3], graph.output(op).shape[3]
+        window = (fh * fw * c + 3) // 4 * 4
+        if code == _DEPTHWISE:
+            return 3 * window + 12 * n if n == c else window
+        return window * (4 if fh == fw == 1 else 5)
 
     return scratch
+
+
+def _overlap(graph: Graph, op: Operator) -> dict[int, int]:
+    x, w, y = graph.input(op, 0), graph.input(op, 1), graph.output(op)
+    o = {k: int(v) for k, v in op.options.items()}
+    top = padding_before(o["padding"], x.shape[1], w.shape[1], o["stride_y"], o["dilation_y"], y.shape[1])
+    return {0: row_distance(x, y, o["stride_y"], top)}
 
 
 def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Record]:
@@ -89,11 +101,11 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
         (b, h, wd, c), (_, fh, fw, _), (_, oh, ow, n) = x.shape, w.shape, y.shape
         top = padding_before(o["padding"], h, fh, o["stride_y"], o["dilation_y"], oh)
         left = padding_before(o["padding"], wd, fw, o["stride_x"], o["dilation_x"], ow)
-        scratch = places.scratch() if _scratch_as(code)(graph, op) else 0
         return Record(
             code,
-            (places.arena(op.inputs[0]), places.arena(op.outputs[0]), scratch, b, h, wd, c, oh, ow, n, fh, fw,
-             o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"], top, left,
+            (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(),
+             b, h, wd, c, oh, ow, n, fh, fw, o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"],
+             top, left,
              *place(graph, op, places, axis, single_float=False),
              x.zero_point, y.zero_point, *activation_range(op, y)),
         )  # fmt: skip
@@ -133,6 +145,7 @@ CONV_2D = Kind(
     lower=_lower_as(_CONV, 0),
     macs=_conv_macs,
     scratch=_scratch_as(_CONV),
+    overlap=_overlap,
 )
 
 DEPTHWISE_CONV_2D = Kind(
@@ -151,4 +164,5 @@ DEPTHWISE_CONV_2D = Kind(
     lower=_lower_as(_DEPTHWISE, 3),
     macs=_depthwise_macs,
     scratch=_scratch_as(_DEPTHWISE),
+    overlap=_overlap,
 )

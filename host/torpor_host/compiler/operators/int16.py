@@ -133,6 +133,10 @@ def _pad(graph: Graph, op: Operator, places: Places) -> Record:
     return replace(record, args=tuple(a))
 
 
+def _pad_overlap(graph: Graph, op: Operator) -> dict[int, int]:
+    return {position: 2 * values for position, values in pad.KIND.overlap(graph, op).items()}
+
+
 def _pool_as(kind: Kind) -> Kind:
     def lower(graph: Graph, op: Operator, places: Places) -> Record:
         assert kind.lower is not None
@@ -200,7 +204,10 @@ _RELU_KIND, _RELU6_KIND = _of("RELU", unary.KINDS), _of("RELU6", unary.KINDS)
 KINDS = (
     either(quantize.QUANTIZE, has_int16, QUANTIZE),
     either(quantize.DEQUANTIZE, has_int16, DEQUANTIZE),
-    either(pad.KIND, has_int16, swapped(pad.KIND, {INT8.reason: INT16}, _pad)),
+    either(
+        pad.KIND, has_int16,
+        replace(swapped(pad.KIND, {INT8.reason: INT16}, _pad), overlap=_pad_overlap),
+    ),
     either(pool.AVERAGE, has_int16, _pool_as(pool.AVERAGE)),
     either(pool.MAX, has_int16, _pool_as(pool.MAX)),
     either(add.KIND, has_int16, swapped(add.KIND, _SUM_RULES, _binary_as((_ADD, _ADD)))),

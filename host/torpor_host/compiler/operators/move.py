@@ -21,7 +21,7 @@ AXES = 4
 class Part:
     """For each index within `shape`, outermost first: target[to + i * steps] = source[at + i * strides].
 
-    source, target: tensors; at, to: bytes from their starts.
+    source, target: tensors; strides, steps, at, to: bytes; item: bytes of what is moved at each index.
     """
 
     source: int
@@ -31,11 +31,13 @@ class Part:
     steps: tuple[int, ...]
     at: int = 0
     to: int = 0
+    item: int = 1
 
     def axes(self) -> list[tuple[int, int, int]]:
         """(size, stride, step), axes merged where memory runs on in both."""
         merged: list[tuple[int, int, int]] = []
-        for n, a, b in zip(self.shape, self.strides, self.steps, strict=True):
+        whole = zip((*self.shape, self.item), (*self.strides, 1), (*self.steps, 1), strict=True)
+        for n, a, b in whole:
             if n == 1:
                 continue
             if merged and merged[-1][1] == a * n and merged[-1][2] == b * n:
@@ -51,9 +53,9 @@ class Part:
         return not axes or (len(axes) == 1 and axes[0][1:] == (1, 1))
 
 
-def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Bytes from one index to the next along each axis of an int8 tensor."""
-    return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+def strides_of(shape: tuple[int, ...], item: int = 1) -> tuple[int, ...]:
+    """Bytes from one index to the next along each axis of a tensor of values of `item` bytes."""
+    return tuple(item * prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
 def copies(graph: Graph, parts: list[Part], places: Places) -> list[Record]:

@@ -67,6 +67,16 @@ def _lower(graph: Graph, op: Operator, places: Places) -> Record:
     )  # fmt: skip
 
 
+def _overlap(graph: Graph, op: Operator) -> dict[int, int]:
+    """Rows of the innermost axis: what is written up to the last row that reads, less what that one reads."""
+    *outer, (size, before, after) = _axes(graph, op)
+    rows = 0
+    for n, b, a in outer:
+        rows = rows * (b + n + a) + b + n - 1
+    written = (rows + 1) * (before + size + after)
+    return {0: written - graph.input(op, 0).count + size}
+
+
 _RULES = (
     INT8,
     COMPUTED,
@@ -74,7 +84,7 @@ _RULES = (
     Rule(_shape_ok, "its paddings do not give its output's shape", "convert the model again"),
     Rule(lambda g, o: len(_axes(g, o)) <= _AXES, "pads more than 4 axes", "reshape before padding"),
 )
-KIND = Kind(name="PAD", inputs=(2, 2), rules=_RULES, lower=_lower)
+KIND = Kind(name="PAD", inputs=(2, 2), rules=_RULES, lower=_lower, overlap=_overlap)
 PADV2 = Kind(
     name="PADV2",
     inputs=(3, 3),
@@ -87,4 +97,5 @@ PADV2 = Kind(
         *_RULES,
     ),
     lower=_lower,
+    overlap=_overlap,
 )

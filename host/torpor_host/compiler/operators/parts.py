@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""TRANSPOSE, SLICE, STRIDED_SLICE, SPLIT, SPLIT_V, UNPACK, PACK, CONCATENATION, int8: strided copies.
+"""TRANSPOSE, SLICE, STRIDED_SLICE, SPLIT, SPLIT_V, UNPACK, PACK, CONCATENATION: strided copies.
 
-All of them move bytes. Scales and zero points must be those of the input, which TensorFlow Lite Micro checks
-for CONCATENATION only: elsewhere it would move the bytes and change their meaning.
+All of them move the bytes of int8, int16 or int32. Scales and zero points must be those of the input, which
+TensorFlow Lite Micro checks for CONCATENATION only: elsewhere it would move the bytes and change their
+meaning.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from ..ir import Graph, Operator, Tensor
+from ..ir import ITEM_BYTES, Graph, Operator, Tensor
 from .base import INT8, Kind, Places, Record, Rule, per_tensor
 from .move import AXES, Part, copies, strides_of
 
 _MOST_INPUTS = 10  # of CONCATENATION: kMaxInputNum of concatenation.cc
 _SOURCE = {"SPLIT": 1}  # which input is moved, where it is not the first
 _AGAIN = "convert the model again"
+
+
+_TYPES = ("int8", "int16", "int32")
 
 
 def source(graph: Graph, op: Operator) -> Tensor:
@@ -47,9 +51,10 @@ def _transpose_ok(graph: Graph, op: Operator) -> bool:
 
 def _transpose(graph: Graph, op: Operator) -> list[Part]:
     x, y = source(graph, op), graph.output(op)
-    strides = strides_of(x.shape)
+    item = ITEM_BYTES[x.dtype]
+    strides = strides_of(x.shape, item)
     moved = tuple(strides[p] for p in _known(graph, op, 1))
-    return [Part(x.index, y.index, y.shape, moved, strides_of(y.shape))]
+    return [Part(x.index, y.index, y.shape, moved, strides_of(y.shape, item), item=item)]
 
 
 # ---- SLICE, STRIDED_SLICE
@@ -70,9 +75,10 @@ def _slice_ok(graph: Graph, op: Operator) -> bool:
 
 def _slice(graph: Graph, op: Operator) -> list[Part]:
     x, y = source(graph, op), graph.output(op)
-    strides = strides_of(x.shape)
+    item = ITEM_BYTES[x.dtype]
+    strides = strides_of(x.shape, item)
     at = sum(b * s for b, s in zip(_known(graph, op, 1), strides, strict=True))
-    return [Part(x.index, y.index, y.shape, strides, strides_of(y.shape), at)]
+    return [Part(x.index, y.index, y.shape, strides, strides_of(y.shape, item), at, item=item)]
 
 
 def _walk(graph: Graph, op: Operator) -> list[tuple[int, int, int]] | None:
@@ -115,11 +121,12 @@ def _strided(graph: Graph, op: Operator) -> list[Part]:
     x, y = source(graph, op), graph.output(op)
     walk = _walk(graph, op)
     assert walk is not None
-    strides = strides_of(x.shape)
+    item = ITEM_BYTES[x.dtype]
+    strides = strides_of(x.shape, item)
     at = sum(start * s for (start, _, _), s in zip(walk, strides, strict=True))
     shape = tuple(count for _, count, _ in walk)
     moved = tuple(step * s for (_, _, step), s in zip(walk, strides, strict=True))
-    return [Part(x.index, y.index, shape, moved, strides_of(shape), at)]
+    return [Part(x.index, y.index, shape, moved, strides_of(shape, item), at, item=item)]
 
 
 # ---- one tensor to several, several to one
@@ -166,16 +173,17 @@ def _pieces(graph: Graph, op: Operator) -> list[Part]:
     whole = graph.output(op) if joins else source(graph, op)
     axis = _axis(graph, op)
     assert axis is not None
-    long = strides_of(whole.shape)
+    item = ITEM_BYTES[whole.dtype]
+    long = strides_of(whole.shape, item)
     at, parts = 0, []
     for t in op.inputs if joins else op.outputs:
         shape = graph.tensors[t].shape
         if op.name in ("PACK", "UNPACK"):
             shape = (*shape[:axis], 1, *shape[axis:])
         if joins:
-            parts.append(Part(t, whole.index, shape, strides_of(shape), long, to=at))
+            parts.append(Part(t, whole.index, shape, strides_of(shape, item), long, to=at, item=item))
         else:
-            parts.append(Part(whole.index, t, shape, long, strides_of(shape), at=at))
+            parts.append(Part(whole.index, t, shape, long, strides_of(shape, item), at=at, item=item))
         at += shape[axis] * long[axis]
     return parts
 
@@ -195,18 +203,28 @@ PARTS: dict[str, Callable[[Graph, Operator], list[Part]]] = {
 # ---- rules
 
 
-def _all_int8(graph: Graph, op: Operator) -> bool:
-    """Whatever is moved is int8; lists of sizes and axes are not looked at here."""
+def _moved(graph: Graph, op: Operator) -> list[Tensor]:
+    """Whatever is moved, and where to; lists of sizes and axes are not looked at here."""
     moved = op.inputs if op.name in ("PACK", "CONCATENATION") else (source(graph, op).index,)
-    tensors = [graph.tensors[t] for t in (*moved, *op.outputs)]
-    return all(t.dtype == "int8" and per_tensor(t) and not t.sparse for t in tensors)
+    return [graph.tensors[t] for t in (*moved, *op.outputs)]
+
+
+def _one_type(graph: Graph, op: Operator) -> bool:
+    """int8 has a scale; int16 and int32 may have one. TensorFlow Lite Micro transposes no int32."""
+    tensors = _moved(graph, op)
+    dtype = tensors[0].dtype
+    if dtype not in _TYPES or (dtype == "int32" and op.name == "TRANSPOSE"):
+        return False
+    plain = dtype != "int8"
+    return all(
+        t.dtype == dtype and not t.sparse and (per_tensor(t) or (plain and t.quantization is None))
+        for t in tensors
+    )
 
 
 def _same_quantization(graph: Graph, op: Operator) -> bool:
-    moved = op.inputs if op.name in ("PACK", "CONCATENATION") else (source(graph, op).index,)
-    tensors = [graph.tensors[t] for t in (*moved, *op.outputs)]
-    first = tensors[0]
-    return all(t.scale == first.scale and t.zero_point == first.zero_point for t in tensors)
+    found = {None if t.quantization is None else (t.scale, t.zero_point) for t in _moved(graph, op)}
+    return len(found) == 1
 
 
 def _computed(graph: Graph, op: Operator) -> bool:
@@ -219,7 +237,9 @@ def _few_axes(graph: Graph, op: Operator) -> bool:
     return all(len(part.axes()) <= AXES for part in PARTS[op.name](graph, op))
 
 
-MOVED = Rule(_all_int8, "moves something that is not int8 with one scale and zero point", INT8.fix)
+MOVED = Rule(
+    _one_type, "moves something other than int8 with one scale and zero point, int16 or int32", INT8.fix
+)
 SAME = Rule(
     _same_quantization,
     "its inputs and outputs differ in scale or zero point",

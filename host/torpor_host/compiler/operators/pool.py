@@ -18,6 +18,7 @@ from .base import (
     activation_range,
     output_size,
     padding_before,
+    row_distance,
     window_ok,
 )  # fmt: skip
 
@@ -53,6 +54,12 @@ def _same_scale(graph: Graph, op: Operator) -> bool:
     return abs(float(x.scale) - float(y.scale)) <= 1e-6 and x.zero_point == y.zero_point
 
 
+def _overlap(graph: Graph, op: Operator) -> dict[int, int]:
+    x, y, o = graph.input(op, 0), graph.output(op), {k: int(v) for k, v in op.options.items()}
+    top = padding_before(o["padding"], x.shape[1], o["filter_y"], o["stride_y"], 1, y.shape[1])
+    return {0: row_distance(x, y, o["stride_y"], top)}
+
+
 def _lower_as(code: int) -> Callable[[Graph, Operator, Places], Record]:
     def lower(graph: Graph, op: Operator, places: Places) -> Record:
         x, y = graph.input(op, 0), graph.output(op)
@@ -82,8 +89,9 @@ _RULES = (
 
 def _kind(name: str, code: int) -> Kind:
     return Kind(
-        name=name, inputs=(1, 1), options="Pool2DOptions", read=_read, rules=_RULES, lower=_lower_as(code)
-    )
+        name=name, inputs=(1, 1), options="Pool2DOptions", read=_read, rules=_RULES, lower=_lower_as(code),
+        overlap=_overlap,
+    )  # fmt: skip
 
 
 AVERAGE = _kind("AVERAGE_POOL_2D", AVERAGE_CODE)

@@ -46,7 +46,7 @@ def either(kind: Kind, when: Test, other: Kind) -> Kind:
     """Return the kind that is `other` for operators of which `when` holds, `kind` for the rest.
 
     `when` is asked before any rule: it may look at the types of the first input, the output, and of inputs
-    that may be missing with care. Where outputs may lie on inputs is `kind`'s: it must hold for `other` too.
+    that may be missing with care. `in_place` is `kind`'s: it must hold for `other` too.
     """
 
     def only(rule: Rule, wanted: bool) -> Rule:
@@ -62,4 +62,5 @@ def either(kind: Kind, when: Test, other: Kind) -> Kind:
         rules=(*(only(r, False) for r in kind.rules), *(only(r, True) for r in other.rules)),
         lower=lower,
         scratch=lambda g, o: (other if when(g, o) else kind).scratch(g, o),
+        overlap=lambda g, o: (other if when(g, o) else kind).overlap(g, o),
     )

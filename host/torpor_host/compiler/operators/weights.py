@@ -4,7 +4,8 @@
 import numpy as np
 
 from ..ir import Graph, Operator, Tensor
-from .base import Places, Rule, quantize_multiplier, sound_scale
+from .base import Places, Rule, activation_range, quantize_multiplier, sound_scale
+from .fixed import requantize
 
 _INT32 = 1 << 31
 
@@ -101,12 +102,32 @@ def sums_fit(axis: int, single_float: bool) -> Rule:
     return Rule(test, "its sums can overflow 32 bits", "calibrate again: its scales or bias are out of range")
 
 
+def _constant(
+    graph: Graph, op: Operator, total: int, multiplier: int, shift: int
+) -> tuple[int, tuple[int, int]]:
+    """Return a small sum, multiplier and shift for a channel whose weights are all 0: its output is constant.
+
+    Training leaves such channels behind; their biases near 2^30 would keep a layer from being plain.
+    (c * 2^8) * 2^30 / 2^31 is c * 2^7 without a rest, and shifted right by 7 it is c.
+    """
+    low, high = activation_range(op, graph.output(op))
+    zero = graph.output(op).zero_point
+    value = min(max(requantize(total, multiplier, shift) + zero, low), high) - zero
+    return value << 8, (1 << 30, -7)
+
+
 def place(graph: Graph, op: Operator, places: Places, axis: int, single_float: bool) -> tuple[int, ...]:
     """Put weights, bias, multipliers and shifts down; return their offsets and the step between channels."""
     weights: Tensor = graph.input(op, 1)
     assert weights.data is not None
     folded, _ = _folded(graph, op, axis)
     pairs = multipliers(graph, op, single_float)
+    if len(pairs) > 1 and graph.output(op).dtype == "int8":
+        still = np.flatnonzero(~np.moveaxis(weights.data, axis, 0).reshape(len(pairs), -1).any(axis=1))
+        for i in still:
+            folded[i], pairs[i] = _constant(graph, op, int(folded[i]), *pairs[i])
+    # multiplier 0 gives 0 whatever the shift: one to the right, as a plain layer has (device/kernels/plain.h)
+    pairs = [(m, s) if m else (0, -1) for m, s in pairs]
     return (
         places.weights(weights.data),
         places.weights(folded.astype("<i4")),

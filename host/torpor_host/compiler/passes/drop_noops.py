@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What leaves every byte as it is needs no operator: RESHAPE and its like, PAD by nothing, identities.
+"""What leaves every byte as it is needs no operator: RESHAPE and its like, PAD by nothing, CAST between types
+of one size, identities.
 
 The output becomes an alias of the input's memory.
 """
@@ -7,6 +8,7 @@ The output becomes an alias of the input's memory.
 import numpy as np
 
 from ..ir import Graph, Operator
+from ..operators.ints import keeps_bits
 from ..operators.pad import paddings
 from ..operators.reshape import ALIASES
 
@@ -28,6 +30,8 @@ def _is_noop(graph: Graph, op: Operator) -> bool:
         return False
     if op.name in ALIASES:
         return True
+    if op.name == "CAST":
+        return keeps_bits(graph, op)
     if op.name in ("PAD", "PADV2"):
         return not paddings(graph, op).any()
     if op.name == "QUANTIZE":

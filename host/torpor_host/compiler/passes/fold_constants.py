@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""QUANTIZE, RESHAPE and its like of a constant are constants."""
+"""QUANTIZE, CAST, RESHAPE and its like of a constant are constants."""
 
 from ..ir import Graph, Operator
+from ..operators.ints import cast_array
 from ..operators.quantize import quantize_array, requantize_table
 from ..operators.reshape import ALIASES
 
@@ -11,13 +12,15 @@ def run(graph: Graph) -> None:
 
 
 def _fold(graph: Graph, op: Operator) -> bool:
-    if op.name not in ("QUANTIZE", *ALIASES) or op.outputs[0] in graph.outputs:
+    if op.name not in ("QUANTIZE", "CAST", *ALIASES) or op.outputs[0] in graph.outputs:
         return False
     x, y = graph.input(op, 0), graph.output(op)
     if x.data is None:
         return False
     if op.name in ALIASES:
         y.data = x.data.reshape(y.shape)
+    elif op.name == "CAST":
+        y.data = cast_array(x.data, y.dtype).reshape(y.shape)
     elif x.dtype == "float32":
         y.data = quantize_array(x.data, y.scale, y.zero_point).reshape(y.shape)
     else:

@@ -4,13 +4,14 @@
     machine = Machine("armv6m")
     assert machine.check(image, arena_bytes) == 0
     arena = machine.invoke(image, arena)            # .instructions: how many it took
+    counts = list(machine.records(image, arena))    # the same, record by record
 
 The module is called as the runtime calls it: mpy_init, then the two functions that it defined, with objects
 that only the stand-in's table of functions can read.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import unicorn
 from unicorn import arm_const, riscv_const
@@ -26,6 +27,7 @@ _CODE, _TABLE, _TRAPS, _STACK, _DATA = 0x10000, 0x40000, 0x50000, 0x60000, 0x100
 _STACK_BYTES, _DATA_BYTES = 0x10000, 0x2000000
 _END = _TRAPS + 0x800
 _OBJECTS = 0x100  # handle of the first object that is passed
+_OPERATORS, _COUNT = 28, 38  # of an image's header: where the records lie, and how many
 _TO_OBJECT, _SWAP_GLOBALS, _STORE_GLOBAL, _MAKE_FUNCTION, _CHECK_ARGS, _GET_BUFFER = 4, 5, 13, 26, 44, 65
 
 
@@ -137,3 +139,15 @@ class Machine:
         """Return the arena after a run."""
         self._function(1002, image, arena)
         return bytes(self._uc.mem_read(self._buffers[1][0], len(arena)))
+
+    def records(self, image: bytes, arena: bytes) -> Iterator[int]:
+        """Run each operator record on its own; yield how many instructions it took, the call included."""
+        head = bytearray(image)
+        (at,) = struct.unpack_from("<I", image, _OPERATORS)
+        (count,) = struct.unpack_from("<H", image, _COUNT)
+        for _ in range(count):
+            struct.pack_into("<I", head, _OPERATORS, at)
+            struct.pack_into("<H", head, _COUNT, 1)
+            arena = self.invoke(bytes(head), arena)
+            yield self.instructions
+            at += 4 + 4 * struct.unpack_from("<H", image, at + 2)[0]
