@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Rewrites tests/golden/nn: three tiny images and what tflite-micro computes with them.
+"""Rewrites tests/golden/nn: four tiny images and what tflite-micro computes with them.
 
     PYTHONPATH=device:host:tests python tools/nn_golden.py
 
 The device suite runs them on every interpreter; tests/compiler/test_golden.py fails when they are stale.
-`int8.image` has records 1 to 9, `more.image` 12 to 19, `float.image`
-float32 at both ends. An `.io` file holds, one after the other, inputs and the outputs for them.
+`int8.image` has records 1 to 9, `more.image` 12 to 19, `float.image` float32 at both ends, `state.image` 40
+and 41 and a variable that starts with constants. An `.io` file holds, one after the other, inputs and the
+outputs for them, in the order of the runs.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from compiler.builder import RELU, SAME, VALID, Builder, oracle
+from compiler.builder import RELU, SAME, VALID, Builder, interpreter
+from compiler.cases_state import handle, lstm_layer, svdf_layer
 from torpor_host.compiler import compile_bytes
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden" / "nn"
@@ -99,6 +101,35 @@ def more_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
     return b.build([x], [y]), (1, 4, 3, 2)
 
 
+def state_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
+    """SVDF with a state of int16 and one of int8, an LSTM, and a variable of the last frame."""
+    b = Builder()
+    first = b.subgraph()
+    b.operator("CALL_ONCE", [], [], initSubgraphIndex=1)
+    value = first.tensor((1, 4), "int8", 0.1, 2, rng.integers(-128, 128, size=(1, 4)))
+    first.operator("ASSIGN_VARIABLE", [handle(first, "frame"), value], [])
+    frame, old = handle(b, "frame"), b.tensor((1, 4), "int8", 0.1, 2)
+    x, total = b.tensor((1, 4), "int8", 0.1, 2), b.tensor((1, 4), "int8", 0.1, 2)
+    b.operator("READ_VARIABLE", [frame], [old])
+    b.operator("ADD", [x, old], [total], 2)
+    b.operator("ASSIGN_VARIABLE", [frame, x], [])
+    outputs = []
+    for wide in (True, False):
+        outputs.append(svdf_layer(b, rng, total, 1, 4, 0.1, wide))
+    step, flat = b.tensor((1, 1, 4), "int8", 0.1, 2), b.tensor((1, 3), "int8", 0.01, 0)
+    b.operator("RESHAPE", [total, b.tensor((3,), "int32", data=np.array([1, 1, 4]))], [step])
+    y = lstm_layer(b, rng, step, (1, 1, 4), 0.1, 3, -11)
+    b.operator("RESHAPE", [y, b.tensor((2,), "int32", data=np.array([1, 3]))], [flat])
+    parts = []
+    for t in (*outputs, flat):
+        shape = tuple(int(n) for n in b.tensors[t].shape)
+        parts.append(b.tensor(shape, "int8", 0.5, 0))
+        b.operator("QUANTIZE", [t], [parts[-1]])
+    z = b.tensor((1, sum(int(b.tensors[t].shape[1]) for t in parts)), "int8", 0.5, 0)
+    b.operator("CONCATENATION", parts, [z], 2, axis=1)
+    return b.build([x], [z], (first,)), (1, 4)
+
+
 def _weights(b: Builder, rng: np.random.Generator, shape: tuple[int, ...], scales: object, axis: int) -> int:
     return b.tensor(shape, "int8", scales, 0, rng.integers(-127, 128, size=shape), axis)
 
@@ -110,16 +141,21 @@ def _bias(b: Builder, rng: np.random.Generator, n: int, scales: np.ndarray) -> i
 def make() -> dict[str, bytes]:
     """Return file name -> content."""
     files = {}
-    for name, build in (("int8", int8_model), ("float", float_model), ("more", more_model)):
+    for name, build in (
+        ("int8", int8_model), ("float", float_model), ("more", more_model), ("state", state_model),
+    ):  # fmt: skip
         rng = np.random.default_rng(20261123)
         model, shape = build(rng)
         io = b""
+        peer = interpreter(model)
         for _ in range(RUNS):
             if name != "float":
                 x = rng.integers(-128, 128, size=shape).astype(np.int8)
             else:
                 x = rng.normal(0, 2, size=shape).astype(np.float32)
-            io += x.tobytes() + oracle(model, [x])[0].tobytes()
+            peer.set_input(x, 0)
+            peer.invoke()
+            io += x.tobytes() + np.array(peer.get_output(0)).tobytes()
         files[f"{name}.image"] = compile_bytes(model, name).image
         files[f"{name}.io"] = io
     return files

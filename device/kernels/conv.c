@@ -80,7 +80,7 @@ static void gather(const int32_t *a, const int8_t *x, int8_t *to, int32_t y0, in
             if (left)
                 fill(to, zero, left);
             if (inner)
-                copy(to + left, x + (y0 * w + x0 + before) * c, inner);
+                copy_few(to + left, x + (y0 * w + x0 + before) * c, inner);
             if (right)
                 fill(to + left + inner, zero, right);
             to += fw * c;
@@ -151,19 +151,34 @@ static inline void filter(const int32_t *a, struct window v, int8_t *y, const in
     requantize(out, sums, first, count, y + first);
 }
 
-#ifndef TORPOR_WIDE
+#if !defined(TORPOR_WIDE) && !defined(TORPOR_DSP)
 /* sums[0..4) of four channels: they stay in registers over all taps. */
 static void filter4(const int32_t *a, struct window v, const int8_t *w, int32_t *sums)
 {
     int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3], n = a[N], columns = a[FILTER_W];
     for (int32_t fy = a[FILTER_H]; fy; fy--, v.at += v.row_step) {
         const int8_t *x = v.at;
+#ifdef __thumb2__ /* compilers unroll, and spill */
+#define CHANNEL(i, s) "ldrsb %[p], [%[x], #" i "]\n ldrsb %[q], [%[w], #" i "]\n mla %[" s "], %[p], %[q], %[" s "]\n"
+        int32_t left = columns, p, q;
+        __asm__ volatile("1:\n" CHANNEL("0", "s0") CHANNEL("1", "s1") CHANNEL("2", "s2") CHANNEL("3", "s3")
+                         "add %[x], %[x], %[step]\n"
+                         "add %[w], %[w], %[n]\n"
+                         "subs %[left], #1\n"
+                         "bne 1b\n"
+                         : [x] "+r"(x), [w] "+r"(w), [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3),
+                           [left] "+r"(left), [p] "=&r"(p), [q] "=&r"(q)
+                         : [step] "r"(v.step), [n] "r"(n)
+                         : "cc", "memory");
+#undef CHANNEL
+#else
         for (int32_t fx = columns; fx; fx--, x += v.step, w += n) {
             s0 += x[0] * w[0];
             s1 += x[1] * w[1];
             s2 += x[2] * w[2];
             s3 += x[3] * w[3];
         }
+#endif
     }
     sums[0] = s0;
     sums[1] = s1;

@@ -19,15 +19,15 @@
  * multiplier, r6: zero point, r7: shift; r4, r5: lost. With halves a0, a1 of the sum and b0, b1 of the multiplier,
  *     mid = a1 * b0 + (a0 * b0 >> 16),
  *     (a * b + 2^30) >> 31 = 2 * (a1 * b1 + (mid >> 16)) + ((a0 * b1 + (mid & 0xffff) + 2^14) >> 15)
- * where nothing overflows: |a| < 2^30. */
-#define FINISH                                                                    \
+ * where nothing overflows: |a| < 2^30. round: adds 2^14 to r1. */
+#define FINISH(round)                                                             \
     "uxth r1, r0\n asrs r0, r0, #16\n"                                            \
     "movs r4, r1\n muls r4, r2, r4\n lsrs r4, r4, #16\n"                          \
     "movs r5, r0\n muls r5, r2, r5\n adds r4, r4, r5\n"                           \
     "muls r0, r3, r0\n muls r1, r3, r1\n"                                         \
     "asrs r5, r4, #16\n adds r0, r0, r5\n lsls r0, r0, #1\n"                      \
     "uxth r4, r4\n adds r1, r1, r4\n"                                             \
-    "movs r5, #1\n lsls r5, r5, #14\n adds r1, r1, r5\n asrs r1, r1, #15\n"       \
+    round "asrs r1, r1, #15\n"                                                    \
     "adds r0, r0, r1\n"                                                           \
     "asrs r1, r0, #31\n adds r0, r0, r1\n asrs r0, r7\n adcs r0, r6\n"            \
     "sxtb r1, r0\n cmp r1, r0\n beq 9f\n"                                         \
@@ -55,6 +55,7 @@ __attribute__((naked)) void torpor_pair_job(__attribute__((unused)) struct pair_
 {
     __asm__ volatile(
         ENTER
+        "movs r0, #1\n lsls r0, r0, #14\n mov r12, r0\n"
         "1:\n"
         "ldr r0, [sp, #52]\n ldmia r0!, {r1, r2}\n str r0, [sp, #52]\n" /* biases */
         "rsbs r1, r1, #0\n mov r8, r1\n mov r9, r1\n"
@@ -76,11 +77,11 @@ __attribute__((naked)) void torpor_pair_job(__attribute__((unused)) struct pair_
         "4:\n"
         "ldr r6, [sp, #68]\n" /* zero */
         SCALE
-        "mov r0, r8\n" FINISH "ldr r0, [sp, #72]\n strb r1, [r0]\n" /* y */
-        "mov r0, r9\n" FINISH "ldr r0, [sp, #72]\n ldr r4, [sp, #76]\n strb r1, [r0, r4]\n" /* units */
+        "mov r0, r8\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n strb r1, [r0]\n" /* y */
+        "mov r0, r9\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n ldr r4, [sp, #76]\n strb r1, [r0, r4]\n" /* units */
         SCALE
-        "mov r0, r10\n" FINISH "ldr r0, [sp, #72]\n strb r1, [r0, #1]\n"
-        "mov r0, r11\n" FINISH "ldr r0, [sp, #72]\n adds r0, #1\n ldr r4, [sp, #76]\n strb r1, [r0, r4]\n"
+        "mov r0, r10\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n strb r1, [r0, #1]\n"
+        "mov r0, r11\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n adds r0, #1\n ldr r4, [sp, #76]\n strb r1, [r0, r4]\n"
         "adds r0, #1\n str r0, [sp, #72]\n"
         "ldr r0, [sp, #80]\n subs r0, #1\n str r0, [sp, #80]\n" /* twos */
         "beq 5f\n b 1b\n"
@@ -109,7 +110,7 @@ __attribute__((naked)) void torpor_filter_job(__attribute__((unused)) struct fil
         "ldr r6, [sp, #60]\n ldmia r6!, {r2, r7}\n str r6, [sp, #60]\n" /* multiplier, shift */
         "asrs r3, r2, #16\n uxth r2, r2\n"
         "ldr r6, [sp, #64]\n" /* zero */
-        FINISH
+        FINISH("movs r5, #1\n lsls r5, r5, #14\n adds r1, r1, r5\n")
         "ldr r0, [sp, #68]\n strb r1, [r0]\n adds r0, #1\n str r0, [sp, #68]\n" /* y */
         "ldr r1, [sp, #72]\n cmp r0, r1\n beq 5f\n b 1b\n" /* end */
         "5:\n"

@@ -27,12 +27,52 @@ static inline int32_t pair_steps(int32_t depth)
 
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
+    int32_t k = -depth, v, t;
+    x += depth;
     if (lane == 0)
-        for (int32_t k = 0; k < depth; k++)
-            pair[k] = -(uint32_t)x[k];
+        __asm__ volatile("1:\n"
+                         "ldrsb %[v], [%[x], %[k]]\n rsbs %[v], %[v], #0\n stmia %[pair]!, {%[v]}\n"
+                         "adds %[k], #1\n"
+                         "bne 1b\n"
+                         : [pair] "+l"(pair), [k] "+l"(k), [v] "=&l"(v)
+                         : [x] "l"(x)
+                         : "cc", "memory");
     else
-        for (int32_t k = 0; k < depth; k++)
-            pair[k] -= (uint32_t)x[k] << 16;
+        __asm__ volatile("1:\n"
+                         "ldrsb %[v], [%[x], %[k]]\n lsls %[v], %[v], #16\n"
+                         "ldr %[t], [%[pair]]\n subs %[t], %[t], %[v]\n stmia %[pair]!, {%[t]}\n"
+                         "adds %[k], #1\n"
+                         "bne 1b\n"
+                         : [pair] "+l"(pair), [k] "+l"(k), [v] "=&l"(v), [t] "=&l"(t)
+                         : [x] "l"(x)
+                         : "cc", "memory");
+}
+
+/* ---- one pixel times four units */
+
+/* s[0..4) += x . w of four units; returns how many of `depth` it did: all. */
+static inline int32_t four_sums(const int8_t *x, const int8_t *w0, int32_t depth, int32_t *s)
+{
+    int32_t a = s[0], b = s[1], c = s[2], d = s[3], k = -depth, v, t;
+    x += depth; /* all point behind what is read: the index counts up to 0 */
+    w0 += depth;
+    const int8_t *w1 = w0 + depth, *w2 = w1 + depth, *w3 = w2 + depth;
+    __asm__ volatile("1:\n"
+                     "ldrsb %[v], [%[x], %[k]]\n"
+                     "ldrsb %[t], [%[w0], %[k]]\n muls %[t], %[v], %[t]\n add %[a], %[t]\n"
+                     "ldrsb %[t], [%[w1], %[k]]\n muls %[t], %[v], %[t]\n add %[b], %[t]\n"
+                     "ldrsb %[t], [%[w2], %[k]]\n muls %[t], %[v], %[t]\n add %[c], %[t]\n"
+                     "ldrsb %[t], [%[w3], %[k]]\n muls %[t], %[v], %[t]\n add %[d], %[t]\n"
+                     "adds %[k], #1\n"
+                     "bne 1b\n"
+                     : [a] "+h"(a), [b] "+h"(b), [c] "+h"(c), [d] "+h"(d), [k] "+l"(k), [v] "=&l"(v), [t] "=&l"(t)
+                     : [x] "l"(x), [w0] "l"(w0), [w1] "l"(w1), [w2] "l"(w2), [w3] "l"(w3)
+                     : "cc", "memory");
+    s[0] = a;
+    s[1] = b;
+    s[2] = c;
+    s[3] = d;
+    return depth;
 }
 
 /* ---- depthwise filters of 3x3, channel by channel */

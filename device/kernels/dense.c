@@ -23,7 +23,7 @@ static inline void dot4(const int8_t *x, const int8_t *w, int32_t depth, int32_t
     }
 #endif
     int32_t k = 0;
-#ifdef TORPOR_DSP
+#ifdef TORPOR_JOBS
     k = four_sums(x, w, depth, sums);
 #endif
     const int8_t *w1 = w + depth, *w2 = w1 + depth, *w3 = w2 + depth;

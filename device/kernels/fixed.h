@@ -56,6 +56,20 @@ static inline int8_t clip(int32_t value, int32_t low, int32_t high)
     return (int8_t)(value < low ? low : value > high ? high : value);
 }
 
+/* 1 / (1 + x) for x in [0, 1), Q31 in and out: three Newton-Raphson steps in Q29.
+ * Source: gemmlowp fixedpoint.h, one_over_one_plus_x_for_x_in_0_1. */
+static inline int32_t reciprocal(uint32_t x)
+{
+    int32_t half = (int32_t)((x + 0x80000000u) >> 1);
+    int32_t r = 1515870810 + multiply_q31(half, -1010580540); /* 48/17 - 32/17 * half */
+    for (int i = 0; i < 3; i++) {
+        int32_t error = 0x20000000 - multiply_q31(half, r);
+        r += (int32_t)((uint32_t)multiply_q31(r, error) << 2);
+    }
+    uint32_t doubled = (uint32_t)r << 1;
+    return doubled < 0x7fffffffu ? (int32_t)doubled : 0x7fffffff;
+}
+
 /* How sums become int8: multipliers and shifts one each (step 0) or one per unit (step 1). */
 struct output {
     const int32_t *multipliers, *shifts;

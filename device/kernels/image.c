@@ -2,7 +2,7 @@
  *
  * Walks the records of an image: once to check them, then for every run. Format: docs/architecture.md.
  */
-#include "image.h"
+#include "families.h"
 #include "torpor.h"
 
 enum { HEADER = 48, MAGIC = 0x1a4d5054, VERSION = 1 }; /* "TPM\x1a" */
@@ -26,48 +26,13 @@ static void check_record(struct image *m, const struct record *r)
 {
     const int32_t *a = r->arguments;
     uint32_t n = r->count, code = r->code;
-    if (code == FULLY_CONNECTED)
-        torpor_check_dense(m, a, n, code);
-    else if (code == CONV || code == DEPTHWISE)
-        torpor_check_conv(m, a, n, code);
-    else if (code == AVERAGE_POOL || code == MAX_POOL)
-        torpor_check_pool(m, a, n, code);
-    else if (code == ADD || (code >= SUB && code <= PRELU))
-        torpor_check_add(m, a, n, code);
-    else if (code == SOFTMAX)
-        torpor_check_softmax(m, a, n, code);
-    else if (code == LOOKUP)
-        torpor_check_lookup(m, a, n, code);
-    else if (code == PAD)
-        torpor_check_pad(m, a, n, code);
-    else if (code == QUANTIZE || code == DEQUANTIZE)
-        torpor_check_floats(m, a, n, code);
-    else if (CONV_8X4 <= code && code <= DEPTHWISE_16X8)
-        torpor_check_mixed(m, a, n, code);
-    else if (REQUANTIZE <= code && code <= DEQUANTIZE16)
-        torpor_check_convert(m, a, n, code);
-    else if (code == AVERAGE_POOL16 || code == MAX_POOL16)
-        torpor_check_pool16(m, a, n, code);
-    else if (ADD16 <= code && code <= MUL16)
-        torpor_check_binary16(m, a, n, code);
-    else if (code == SOFTMAX16)
-        torpor_check_softmax16(m, a, n, code);
-    else if (code == SIGMOID16)
-        torpor_check_sigmoid16(m, a, n, code);
-    else if (code == COPY || code == TAKE)
-        torpor_check_move(m, a, n, code);
-    else if (WINDOW <= code && code <= ENERGY)
-        torpor_check_spectrum(m, a, n, code);
-    else if (FILTER_BANK <= code && code <= LOG)
-        torpor_check_filterbank(m, a, n, code);
-    else if (CAST <= code && code <= MINIMUM_INT)
-        torpor_check_ints(m, a, n, code);
-    else if (code == SVDF)
-        torpor_check_svdf(m, a, n, code);
-    else if (code == LSTM)
-        torpor_check_lstm(m, a, n, code);
-    else
-        need_here(m, false);
+#define CHECK(name, first, last)                    \
+    if (first <= code && code <= last) {            \
+        torpor_check_##name(m, a, n, code);         \
+        return;                                     \
+    }
+    FAMILIES(CHECK)
+    need_here(m, false);
 }
 
 int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_bytes)
@@ -110,6 +75,16 @@ int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t arena_byte
     return foreign;
 }
 
+static inline void run_record(const struct image *m, const int32_t *a, uint32_t code)
+{
+#define RUN(name, first, last)                      \
+    if (first <= code && code <= last) {            \
+        torpor_##name(m, a, code);                  \
+        return;                                     \
+    }
+    FAMILIES(RUN)
+}
+
 void torpor_invoke(const uint8_t *image, int8_t *arena)
 {
     const struct header *h = (const void *)image;
@@ -117,48 +92,7 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
     const uint8_t *at = image + h->operators;
     for (uint32_t i = 0; i < h->operator_count; i++) {
         const struct record *r = (const void *)at;
-        const int32_t *a = r->arguments;
-        uint32_t code = r->code;
-        if (code == FULLY_CONNECTED)
-            torpor_dense(&m, a, code);
-        else if (code == CONV || code == DEPTHWISE)
-            torpor_conv(&m, a, code);
-        else if (code == AVERAGE_POOL || code == MAX_POOL)
-            torpor_pool(&m, a, code);
-        else if (code == ADD || (code >= SUB && code <= PRELU))
-            torpor_add(&m, a, code);
-        else if (code == SOFTMAX)
-            torpor_softmax(&m, a, code);
-        else if (code == LOOKUP)
-            torpor_lookup(&m, a, code);
-        else if (code == PAD)
-            torpor_pad(&m, a, code);
-        else if (CONV_8X4 <= code && code <= DEPTHWISE_16X8)
-            torpor_mixed(&m, a, code);
-        else if (REQUANTIZE <= code && code <= DEQUANTIZE16)
-            torpor_convert(&m, a, code);
-        else if (code == AVERAGE_POOL16 || code == MAX_POOL16)
-            torpor_pool16(&m, a, code);
-        else if (ADD16 <= code && code <= MUL16)
-            torpor_binary16(&m, a, code);
-        else if (code == SOFTMAX16)
-            torpor_softmax16(&m, a, code);
-        else if (code == SIGMOID16)
-            torpor_sigmoid16(&m, a, code);
-        else if (code == COPY || code == TAKE)
-            torpor_move(&m, a, code);
-        else if (code >= CAST)
-            torpor_ints(&m, a, code);
-        else if (code >= FILTER_BANK)
-            torpor_filterbank(&m, a, code);
-        else if (code >= WINDOW)
-            torpor_spectrum(&m, a, code);
-        else if (code == SVDF)
-            torpor_svdf(&m, a, code);
-        else if (code == LSTM)
-            torpor_lstm(&m, a, code);
-        else
-            torpor_floats(&m, a, code);
+        run_record(&m, r->arguments, r->code);
         at += 4 + 4 * (uint32_t)r->count;
     }
 }

@@ -29,12 +29,10 @@ struct image {
 #define TOO_LARGE ((uint32_t)1 << 29)
 #define RAM_LIMIT ((int32_t)1 << 24)
 
+/* In check.c are those that would be inlined into many checks: code takes a board's RAM. */
 uint32_t times(uint32_t a, uint32_t b);
 
-static inline uint32_t plus(uint32_t a, uint32_t b)
-{
-    return a >= TOO_LARGE || b >= TOO_LARGE ? TOO_LARGE : a + b;
-}
+uint32_t plus(uint32_t a, uint32_t b);
 
 uint32_t product4(int32_t a, int32_t b, int32_t c, int32_t d);
 
@@ -57,30 +55,20 @@ void need_sizes(struct image *m, const int32_t *sizes, int count);
 void need_ram(struct image *m, int32_t offset, uint32_t size);
 
 /* As need_ram(), within the state. */
-static inline void need_state(struct image *m, int32_t offset, uint32_t size)
-{
-    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
-}
+void need_state(struct image *m, int32_t offset, uint32_t size);
 
-static inline void need_clip(struct image *m, int32_t low, int32_t high)
-{
-    need(m, -128 <= low && low <= high && high <= 127);
-}
+void need_clip(struct image *m, int32_t low, int32_t high);
 
 void need_int8(struct image *m, int32_t offset, uint32_t count);
 
-void need_int32(struct image *m, int32_t offset, uint32_t count);
-
 void need_int16(struct image *m, int32_t offset, uint32_t count);
 
-static inline void need_shift(struct image *m, int32_t shift)
-{
-    need(m, -31 <= shift && shift <= 30);
-}
+void need_int32(struct image *m, int32_t offset, uint32_t count);
+
+void need_shift(struct image *m, int32_t shift);
 
 /* bias [units]; multipliers and shifts [1] (step 0) or [units] (step 1) */
-void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shifts, uint32_t units,
-                 int32_t step);
+void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shifts, uint32_t units, int32_t step);
 
 static inline const int8_t *int8_at(const struct image *m, int32_t offset)
 {
@@ -99,39 +87,17 @@ static inline const int32_t *int32_at(const struct image *m, int32_t offset)
     return (const int32_t *)(const void *)(m->weights + offset);
 }
 
-/* One pair per operator family: `check` leaves its finding in m->verdict, `run` trusts it. `a` are the record's
- * `n` arguments, documented in the module of that name in device/torpor/nn. */
-#define FAMILY(name)                                                            \
-    void torpor_check_##name(struct image *m, const int32_t *a, uint32_t n, uint32_t code); \
-    void torpor_##name(const struct image *m, const int32_t *a, uint32_t code)
-FAMILY(dense);
-FAMILY(conv);
-FAMILY(pool);
-FAMILY(add);
-FAMILY(softmax);
-FAMILY(lookup);
-FAMILY(pad);
-FAMILY(floats);
-FAMILY(mixed);
-FAMILY(convert);
-FAMILY(pool16);
-FAMILY(binary16);
-FAMILY(softmax16);
-FAMILY(sigmoid16);
-FAMILY(move);
-FAMILY(svdf);
-FAMILY(lstm);
-FAMILY(spectrum);
-FAMILY(filterbank);
-FAMILY(ints);
-#undef FAMILY
-
+/* Record codes; families.h says which family runs which. */
 enum { FULLY_CONNECTED = 1, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, SOFTMAX, LOOKUP, PAD, QUANTIZE, DEQUANTIZE };
 enum { COPY = 12, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM, PRELU };
 enum { SVDF = 40, LSTM };
 enum { WINDOW = 50, FFT_AUTO_SCALE, RFFT, ENERGY, FILTER_BANK, SQUARE_ROOT, SPECTRAL_SUBTRACTION, PCAN, LOG };
 enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT };
-enum { CONV_8X4 = 80, DEPTHWISE_8X4, CONV_16X8, DEPTHWISE_16X8, REQUANTIZE, QUANTIZE16, DEQUANTIZE16, AVERAGE_POOL16,
-       MAX_POOL16, ADD16, SUB16, SUB_FROM16, MUL16, SOFTMAX16, SIGMOID16 };
+enum { REDUCE_SUM = 20, REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN, LOG_SOFTMAX, RESIZE_BILINEAR, DIV = 28, DIV_INTO };
+enum { REQUANTIZE32 = 31 };
+enum {
+    CONV_8X4 = 80, DEPTHWISE_8X4, CONV_16X8, DEPTHWISE_16X8, REQUANTIZE, QUANTIZE16, DEQUANTIZE16, AVERAGE_POOL16,
+    MAX_POOL16, ADD16, SUB16, SUB_FROM16, MUL16, SOFTMAX16, SIGMOID16
+};
 
 #endif

@@ -43,26 +43,46 @@ static inline bool can_pair(int32_t depth, int32_t units, bool plain, int32_t st
 }
 
 #ifndef TORPOR_JOBS
+/* the values of both pixels in turns */
 static inline void pair_lay(uint32_t *pair, int lane, const int8_t *x, int32_t depth)
 {
-    copy((int8_t *)pair + lane * depth, x, (size_t)depth);
+    int8_t *to = (int8_t *)pair + lane;
+    for (; depth; depth--, to += 2)
+        *to = *x++;
 }
 
 /* s: both units of the first pixel, then of the second */
 static inline void pair_sums(const uint32_t *pair, const int8_t *w0, const int8_t *w1, int32_t depth, int32_t *s)
 {
-    const int8_t *x0 = (const int8_t *)pair, *x1 = x0 + depth;
-    int32_t a = s[0], b = s[2], c = s[1], d = s[3];
-    for (int32_t k = 0; k < depth; k++) {
-        int32_t p = x0[k], q = x1[k], v = w0[k], u = w1[k];
-        a += p * v;
-        b += q * v;
-        c += p * u;
-        d += q * u;
+    const int8_t *x = (const int8_t *)pair;
+    int32_t a = s[0], b = s[1], c = s[2], d = s[3];
+#ifdef __thumb2__ /* loads that move on, which compilers do not make here */
+#define STEP                                                                                      \
+    "ldrsb %[p], [%[x]], #1\n ldrsb %[q], [%[x]], #1\n ldrsb %[v], [%[w0]], #1\n"                 \
+    "mla %[a], %[p], %[v], %[a]\n mla %[c], %[q], %[v], %[c]\n ldrsb %[v], [%[w1]], #1\n"         \
+    "mla %[b], %[p], %[v], %[b]\n mla %[d], %[q], %[v], %[d]\n"
+    int32_t p, q, v;
+    if (depth >= 4) {
+        int32_t quads = depth >> 2;
+        __asm__ volatile("1:\n" STEP STEP STEP STEP "subs %[quads], #1\n"
+                         "bne 1b\n"
+                         : [x] "+r"(x), [w0] "+r"(w0), [w1] "+r"(w1), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
+                           [d] "+r"(d), [quads] "+r"(quads), [p] "=&r"(p), [q] "=&r"(q), [v] "=&r"(v)
+                         :
+                         : "cc", "memory");
+        depth &= 3;
+    }
+#undef STEP
+#endif
+    for (; depth; depth--, x += 2, w0++, w1++) {
+        a += x[0] * w0[0];
+        b += x[0] * w1[0];
+        c += x[1] * w0[0];
+        d += x[1] * w1[0];
     }
     s[0] = a;
-    s[1] = c;
-    s[2] = b;
+    s[1] = b;
+    s[2] = c;
     s[3] = d;
 }
 #endif

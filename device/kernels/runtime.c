@@ -57,8 +57,7 @@ PART_OF_RUNTIME void *memmove(void *to, const void *from, size_t count)
         if (aligned)
             for (; count >= 4; count -= 4, d += 4, s += 4)
                 *(word_t *)(void *)d = *(const word_t *)(const void *)s;
-        while (count--)
-            *d++ = *s++;
+        move_bytes((int8_t *)d, (const int8_t *)s, count);
     } else {
         while (count--)
             d[count] = s[count];

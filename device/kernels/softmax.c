@@ -6,7 +6,7 @@
 #include "image.h"
 
 enum { IN, OUT, ROWS, DEPTH, EXPONENTIALS, COUNT };
-enum { MOST = 4095, ONE = 0x7fffffff }; /* MOST terms of at most 2^19 each stay below 2^31 */
+enum { MOST = 4095 }; /* MOST terms of at most 2^19 each stay below 2^31 */
 
 void torpor_check_softmax(struct image *m, const int32_t *a, uint32_t n, uint32_t code)
 {
@@ -28,21 +28,7 @@ void torpor_check_softmax(struct image *m, const int32_t *a, uint32_t n, uint32_
     const int32_t *exps = int32_at(m, a[EXPONENTIALS]);
     for (int i = 0; i < 256; i++)
         need(m, exps[i] >= 0);
-    need(m, exps[255] == ONE);
-}
-
-/* 1 / (1 + x) for x in [0, 1), Q31 in and out: three Newton-Raphson steps in Q29.
- * Source: gemmlowp fixedpoint.h, one_over_one_plus_x_for_x_in_0_1. */
-static int32_t reciprocal(uint32_t x)
-{
-    int32_t half = (int32_t)((x + 0x80000000u) >> 1);
-    int32_t r = 1515870810 + multiply_q31(half, -1010580540); /* 48/17 - 32/17 * half */
-    for (int i = 0; i < 3; i++) {
-        int32_t error = 0x20000000 - multiply_q31(half, r);
-        r += (int32_t)((uint32_t)multiply_q31(r, error) << 2);
-    }
-    uint32_t doubled = (uint32_t)r << 1;
-    return doubled < (uint32_t)ONE ? (int32_t)doubled : ONE;
+    need(m, exps[255] == 0x7fffffff);
 }
 
 void torpor_softmax(const struct image *m, const int32_t *a, uint32_t code)

@@ -52,6 +52,16 @@ _OPTIONS = {
     "CALL_ONCE": "CallOnceOptions",
     "READ_VARIABLE": "ReadVariableOptions",
     "ASSIGN_VARIABLE": "AssignVariableOptions",
+    "MEAN": "ReducerOptions",
+    "SUM": "ReducerOptions",
+    "REDUCE_MAX": "ReducerOptions",
+    "REDUCE_MIN": "ReducerOptions",
+    "ARG_MAX": "ArgMaxOptions",
+    "ARG_MIN": "ArgMinOptions",
+    "LOG_SOFTMAX": "LogSoftmaxOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
 }
 
 
@@ -154,15 +164,20 @@ class Builder:
         return code
 
 
-def oracle(model: bytes, inputs: list[np.ndarray], outputs: int = 1) -> list[np.ndarray]:
-    """Return what PyPI tflite-micro computes."""
+def interpreter(model: bytes) -> Any:
+    """Return PyPI tflite-micro's interpreter of the model."""
     from tflite_micro.python.tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=_ARENA_BYTES)
+    return runtime.Interpreter.from_bytes(model, arena_size=_ARENA_BYTES)
+
+
+def oracle(model: bytes, inputs: list[np.ndarray], outputs: int = 1) -> list[np.ndarray]:
+    """Return what PyPI tflite-micro computes."""
+    peer = interpreter(model)
     for i, x in enumerate(inputs):
-        interpreter.set_input(x, i)
-    interpreter.invoke()
-    return [np.array(interpreter.get_output(i)) for i in range(outputs)]
+        peer.set_input(x, i)
+    peer.invoke()
+    return [np.array(peer.get_output(i)) for i in range(outputs)]
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from torpor_host.kernels import carried, library, ulab_stand_in
 from torpor_host.paths import device_dir
 from torpor_host.simulate import interpreter
 
-KERNELS = ("reference", "ulab")
+KERNELS = ("reference", "ulab", "native")
 DTYPES = {"int8": "i1", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 
 def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.ndarray]:
     """Return the outputs, flat, of the model's own dtypes."""
-    with ulab_stand_in.installed():
+    with ulab_stand_in.installed(), library.installed():
         model = Model(image, kernels)
     assert model.kernels == kernels
     for view, x in zip(model.inputs, inputs, strict=True):

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from compiler import (
     builder,
     cases_binary,
+    cases_div,
+    cases_graph,
     cases_move,
+    cases_reduce,
+    cases_resize,
     cases_signal,
     cases_state,
     cases_unary,
@@ -14,12 +18,11 @@ from compiler import (
 )
 from compiler.builder import Case, Rng
 
+_SOURCES = (
+    builder, cases_binary, cases_div, cases_graph, cases_move, cases_reduce, cases_resize, cases_signal,
+    cases_state, cases_unary, cases_wide,
+)  # fmt: skip
+
 KINDS: dict[str, Callable[[Rng], Case]] = {
-    **builder.KINDS,
-    **cases_unary.KINDS,
-    **cases_move.KINDS,
-    **cases_binary.KINDS,
-    **cases_signal.KINDS,
-    **cases_state.KINDS,
-    **cases_wide.KINDS,
+    name: make for source in _SOURCES for name, make in source.KINDS.items()
 }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compiler.builder import VALID, Builder, Case
+from compiler.builder import VALID, Builder, Case, interpreter
 from compiler.cases_state import KINDS, handle, later, lstm, lstm_layer, svdf_layer
 from torpor.errors import ImageError
 from torpor.nn.lstm import sigmoid, tanh
@@ -24,12 +24,6 @@ SETS = ("reference", "ulab", "native")
 SEEDS = 12
 RUNS = 4
 Runs = list[list[np.ndarray]]
-
-
-def interpreter(model: bytes) -> Any:
-    from tflite_micro.python.tflite_micro import runtime
-
-    return runtime.Interpreter.from_bytes(model, arena_size=500_000)
 
 
 def oracle(peer: Any, runs: Runs, outputs: int) -> list[bytes]:

@@ -79,6 +79,26 @@ class TestGolden(unittest.TestCase):
     def test_more(self):
         self.assertEqual(self.check("more").output_shape, (1, 3, 6, 4))
 
+    def test_state(self):
+        model = self.check("state")
+        self.assertTrue(len(model.state) > 30)
+        first = Model(read("state.image"), "reference")
+        model.reset()
+        self.assertEqual(bytes(model.state), bytes(first.state))
+        stream = io.BytesIO(read("state.io"))
+        for run in range(RUNS):
+            if run == 2:  # as after deep sleep
+                saved = bytes(model.state)
+                model = Model(read("state.image"), "reference")
+                model.state[:] = saved
+            x, y = raw(model.input), raw(model.output)
+            want = array("b", bytes(len(y)))
+            stream.readinto(x)
+            stream.readinto(want)
+            model.run()
+            self.assertEqual(list(y), list(want))
+        self.assertEqual(len(Model(read("int8.image"), "reference").state), 0)
+
     def test_float(self):
         model = self.check("float")
         self.assertEqual(len(model.input), 3)
@@ -107,12 +127,8 @@ class TestGolden(unittest.TestCase):
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        for name, kernels in (
-            ("int8", "reference"),
-            ("more", "reference"),
-            ("int8", "viper"),
-            ("more", "viper"),
-        ):
+        names = ("int8", "more", "state")
+        for name, kernels in [(n, k) for n in names for k in ("reference", "viper")]:
             if kernels == "viper" and not has_viper():
                 continue
             model = load(GOLDEN + name + ".image", kernels)
@@ -121,6 +137,7 @@ class TestGolden(unittest.TestCase):
             try:
                 for _ in range(3):
                     model.run()
+                    model.reset()
             finally:
                 micropython.heap_unlock()
 
@@ -166,7 +183,14 @@ class TestBadImages(unittest.TestCase):
             bad = bytearray(good)
             bad[offset] ^= value
             self.assertEqual(what(bad), name, offset)
-        for offset, name in ((6, "flags"), (19, "arena"), (23, "arena"), (27, "tensors"), (35, "weights")):
+        for offset, name in (
+            (6, "flags"),
+            (19, "arena"),
+            (23, "arena"),
+            (27, "tensors"),
+            (35, "weights"),
+            (47, "state"),
+        ):
             bad = bytearray(good)
             bad[offset] ^= 0x40
             self.assertEqual(what(sealed(bad)), name, offset)
@@ -192,7 +216,7 @@ class TestBadImages(unittest.TestCase):
         """Flipped and overwritten bytes under a right CRC: ImageError or a run to the end."""
         ran = refused = 0
         state = 20261123
-        for name in ("int8.image", "float.image", "more.image"):
+        for name in ("int8.image", "float.image", "more.image", "state.image"):
             good = read(name)
             for _ in range(MUTATIONS):
                 bad = bytearray(good)
@@ -210,7 +234,7 @@ class TestBadImages(unittest.TestCase):
                 model.run()
                 ran += 1
             gc.collect()
-        self.assertEqual(ran + refused, 3 * MUTATIONS)
+        self.assertEqual(ran + refused, 4 * MUTATIONS)
         self.assertTrue(ran > MUTATIONS // 10 and refused > MUTATIONS // 10, (ran, refused))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler import builder, cases_wide
+from compiler.kinds import KINDS
 from conftest import REPOSITORY
 from torpor.errors import ImageError
 from torpor.nn.model import Model
@@ -19,7 +19,6 @@ from torpor_host.compiler import compile_bytes
 from torpor_host.errors import TorporError
 from torpor_host.kernels import library, toolchain
 
-KINDS = {**builder.KINDS, **cases_wide.KINDS}  # what these kernels know
 PROCESSORS = ("native", "x86-64") if platform.machine().lower() in ("x86_64", "amd64") else ("native",)
 VALUES = (-1, 0, 1, 2, 3, 127, -128, 1 << 16, 1 << 24, 1 << 29, 1 << 30, -(1 << 31), (1 << 31) - 1)
 IMAGES = [
@@ -80,7 +79,7 @@ def sanitized(folder: Path, processor: str) -> Path:
     """The kernels and the driver with sanitizers, or a skip where the compiler has none."""
     program = folder / "fuzz"
     sources = [toolchain.sources_dir() / name for name in toolchain.KERNELS]
-    flags = [f for f in toolchain.COMMON if f not in ("-ffreestanding", "-g0", "-fvisibility=hidden")]
+    flags = [f for f in toolchain.COMMON if f not in ("-ffreestanding", "-g0")]
     try:
         toolchain.run(
             [

@@ -40,6 +40,16 @@ def bind(code, args, image, arena):
         from .svdf import bind as found
     elif code == 41:
         from .lstm import bind as found
+    elif 20 <= code <= 24:
+        from .reduce import bind as found
+    elif code == 25:
+        from .log_softmax import bind as found
+    elif code == 26:
+        from .resize import bind as found
+    elif 28 <= code <= 29:
+        from .div import bind as found
+    elif code == 31:
+        from .requantize import bind as found
     elif 80 <= code <= 83:
         from .mixed import bind as found
     elif 84 <= code <= 86:

@@ -36,6 +36,8 @@ CODES = {
     50: "WINDOW", 51: "FFT_AUTO_SCALE", 52: "RFFT", 53: "ENERGY", 54: "FILTER_BANK", 55: "SQUARE_ROOT",
     56: "SPECTRAL_SUBTRACTION", 57: "PCAN", 58: "LOG",
     70: "CAST", 71: "ADD_INT", 72: "MUL_INT", 73: "DIV_INT", 74: "MAXIMUM_INT", 75: "MINIMUM_INT",
+    20: "REDUCE_SUM", 21: "REDUCE_MAX", 22: "REDUCE_MIN", 23: "ARG_MAX", 24: "ARG_MIN", 25: "LOG_SOFTMAX",
+    26: "RESIZE_BILINEAR", 28: "DIV", 29: "DIV_INTO", 31: "REQUANTIZE_INT32",
     80: "CONV_2D 8x4", 81: "DEPTHWISE_CONV_2D 8x4", 82: "CONV_2D 16x8", 83: "DEPTHWISE_CONV_2D 16x8",
     84: "REQUANTIZE", 85: "QUANTIZE 16", 86: "DEQUANTIZE 16", 87: "AVERAGE_POOL_2D 16", 88: "MAX_POOL_2D 16",
     89: "ADD 16", 90: "SUB 16", 91: "SUB_FROM 16", 92: "MUL 16", 93: "SOFTMAX 16", 94: "SIGMOID 16",
@@ -293,7 +295,7 @@ _FORMATS: dict[str, _Format] = {
     "AVERAGE_POOL_2D": lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[5]}, filter {a[8]}x{a[9]}",
     "MAX_POOL_2D": lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[5]}, filter {a[8]}x{a[9]}",
     **dict.fromkeys(
-        ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU"),
+        ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU", "DIV", "DIV_INTO"),
         lambda a: f"{a[4] * a[5] * a[6] * a[7]} values",
     ),
     **dict.fromkeys(
@@ -306,6 +308,13 @@ _FORMATS: dict[str, _Format] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lambda a: f"{a[4]}x{a[5]}x{a[6]} -> {a[7]}",
     "QUANTIZE": lambda a: f"{a[2]} values",
     "DEQUANTIZE": lambda a: f"{a[2]} values",
+    **dict.fromkeys(
+        ("REDUCE_SUM", "REDUCE_MAX", "REDUCE_MIN"), lambda a: f"{a[2] * a[3]} of {a[6] * a[7]} values each"
+    ),
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN"), lambda a: f"{a[2] * a[4]} of {a[3]} values each"),
+    "LOG_SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
+    "RESIZE_BILINEAR": lambda a: f"{a[3]} -> {a[5]}x{a[6]}x{a[4]}",
+    "REQUANTIZE_INT32": lambda a: f"{a[2]} values",
     "COPY": lambda a: f"{a[3] * a[4] * a[5] * a[6]} values",
     "TAKE": lambda a: f"{a[2] * a[3] * a[4] * a[5] * a[6]} values",
 }

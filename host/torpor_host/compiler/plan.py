@@ -144,6 +144,12 @@ def _merge_in_place(
         if tensor.data is not None or tensor.size_bytes != graph.output(op).size_bytes:
             continue
         target = owner[graph.root(t)]
+        if any(
+            owner[graph.root(u)] == target
+            and (graph.shift(u), graph.tensors[u].size_bytes) != (graph.shift(t), tensor.size_bytes)
+            for u in graph.computed_inputs(op)
+        ):
+            continue  # another input is a part of it, to be read in another order
         if last[target] == i and target != out and size[target] == size[out]:
             last[target] = last[out]
             for root, owned in owner.items():

@@ -17,10 +17,7 @@ _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; 
 
 # What to write instead of an operator that is missing, where there is something better than "change it".
 REWRITES = {
-    "MEAN": "use AVERAGE_POOL_2D over the whole map (Keras: AveragePooling2D, then Flatten)",
-    "TRANSPOSE_CONV": "upsample outside the model",
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
-    "ARG_MAX": "output the scores and take the largest in the application",
     "FLEX": "convert with TFLITE_BUILTINS_INT8 only",
 }
 _WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP" and not name.startswith("CUSTOM"))
@@ -39,10 +36,17 @@ def _tensors_of(graph: Graph) -> set[int]:
 def _defined_before_use(graph: Graph) -> bool:
     known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None or t.variable}
     for op in graph.operators:
-        if any(t >= 0 and t not in known and graph.root(t) not in known for t in op.inputs):
+        if any(t >= 0 and not _is_known(graph, t, known) for t in op.inputs):
             return False
         known.update(op.outputs)
-    return all(graph.root(t) in known for t in graph.outputs)
+    return all(_is_known(graph, t, known) for t in graph.outputs)
+
+
+def _is_known(graph: Graph, t: int, known: set[int]) -> bool:
+    """An alias is as soon as what it is an alias of, which may lie in something larger that is not yet."""
+    while t not in known and graph.storage.get(t, t) != t:
+        t = graph.storage[t]
+    return t in known
 
 
 def _defined_once(graph: Graph) -> bool:

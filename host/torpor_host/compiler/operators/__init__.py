@@ -3,14 +3,17 @@
 
 from . import (
     add,
+    arg,
     binary,
     conv,
     curves16,
+    div,
     filterbank,
     fully_connected,
     gather,
     int16,
     ints,
+    log_softmax,
     logistic,
     lookup,
     lstm,
@@ -19,10 +22,13 @@ from . import (
     parts,
     pool,
     quantize,
+    reduce,
     reshape,
+    resize,
     softmax,
     spectrum,
     svdf,
+    transpose_conv,
     unary,
     variables,
 )
@@ -33,12 +39,14 @@ _ALL = (
     pad.KIND, pool.AVERAGE, pool.MAX, quantize.QUANTIZE, quantize.DEQUANTIZE, reshape.KIND, softmax.KIND,
     gather.GATHER, gather.MIRROR_PAD, pad.PADV2, reshape.EXPAND_DIMS, reshape.SQUEEZE,
     *binary.KINDS, *unary.KINDS, *parts.KINDS, *variables.KINDS,
-    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST, ints.DIV,
+    svdf.KIND, lstm.KIND, *spectrum.KINDS, *filterbank.KINDS, ints.CAST,
+    div.KIND, log_softmax.KIND, resize.BILINEAR, resize.NEAREST, transpose_conv.KIND,
+    *arg.KINDS, *reduce.KINDS,
 )  # fmt: skip
 
 # the last of a name: those take more types than the first
 KINDS: dict[str, Kind] = {k.name: k for k in (*_ALL, *mixed.KINDS, *int16.KINDS, *curves16.KINDS)}
-for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM"):
+for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM", "DIV"):
     KINDS[_name] = ints.with_int32(KINDS[_name])
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir import ITEM_BYTES, NUMPY, Graph, Operator
-from .add import AXES, BROADCAST, axes_of, read_activation
+from .add import AXES, BROADCAST, axes_of
 from .base import SAME_SIZE, Kind, Lowered, Places, Record, Rule
 
 _CAST = 70
@@ -97,24 +97,6 @@ _RULES = (
 )
 _DIVISOR = Rule(_divisor_ok, "its divisor is not a constant, or is 0 or -1", "divide by a constant")
 
-DIV = Kind(
-    name="DIV",
-    inputs=(2, 2),
-    options="DivOptions",
-    read=read_activation,
-    rules=(
-        Rule(
-            is_int32,
-            "divides other types than int32",
-            "multiply by the reciprocal, or make it a layer of int8",
-        ),
-        *_RULES,
-        _DIVISOR,
-    ),
-    lower=_lower,
-    in_place=(0,),
-)
-
 
 def with_int32(kind: Kind) -> Kind:
     """`kind`, which also takes int32 where its output is int32."""
@@ -127,5 +109,6 @@ def with_int32(kind: Kind) -> Kind:
         assert of_kind is not None
         return _lower(graph, op, places) if is_int32(graph, op) else of_kind(graph, op, places)
 
-    rules = (*(where(False, rule) for rule in kind.rules), *(where(True, rule) for rule in _RULES))
+    own = (*_RULES, _DIVISOR) if kind.name == "DIV" else _RULES
+    rules = (*(where(False, rule) for rule in kind.rules), *(where(True, rule) for rule in own))
     return replace(kind, rules=rules, lower=lower)

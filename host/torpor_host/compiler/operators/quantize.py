@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""QUANTIZE (float32 to int8; int8 to int8 becomes a LOOKUP) and DEQUANTIZE (int8 to float32)."""
+"""QUANTIZE (float32 to int8; int8 to int32 and back; int8 to int8 becomes a LOOKUP) and DEQUANTIZE
+(int8 to float32)."""
 
 import numpy as np
 
-from ..ir import Graph, Operator, Tensor
+from ..ir import ITEM_BYTES, NUMPY, Graph, Operator, Tensor
 from .base import SAME_SIZE, Kind, Places, Record, Rule, per_tensor, quantize_multiplier
 from .fixed import requantize
 
-_QUANTIZE, _DEQUANTIZE = 10, 11
+_QUANTIZE, _DEQUANTIZE, _REQUANTIZE = 10, 11, 31
+# how far left a step of the input may be shifted within 32 bits
+_MOST_SHIFT = {"int8": 20, "int32": 0}
 
 
 def quantize_array(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndarray:
@@ -21,10 +24,15 @@ def quantize_array(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndar
 
 
 def requantize_table(x: Tensor, y: Tensor) -> np.ndarray:
-    """int8 [256] from one scale and zero point to another. Source: reference_ops::Requantize."""
-    multiplier, shift = quantize_multiplier(float(x.scale) / float(y.scale))
+    """[256], of y's type, from one scale and zero point to another. Source: reference_ops::Requantize."""
+    multiplier, shift = _effective(x, y)
+    limits = np.iinfo(NUMPY[y.dtype])
     out = [requantize(q - x.zero_point, multiplier, shift) + y.zero_point for q in range(-128, 128)]
-    return np.clip(np.array(out), -128, 127).astype(np.int8)
+    return np.clip(np.array(out), limits.min, limits.max).astype(NUMPY[y.dtype])
+
+
+def _effective(x: Tensor, y: Tensor) -> tuple[int, int]:
+    return quantize_multiplier(float(x.scale) / float(y.scale))
 
 
 def _key(x: np.ndarray | np.float32) -> np.ndarray:
@@ -59,6 +67,12 @@ def dequantize_table(scale: np.float32, zero_point: int) -> np.ndarray:
 
 def _lower_quantize(graph: Graph, op: Operator, places: Places) -> Record:
     x, y = graph.input(op, 0), graph.output(op)
+    if x.dtype != "float32":
+        return Record(
+            _REQUANTIZE,
+            (places.arena(x.index), places.arena(y.index), x.count, ITEM_BYTES[x.dtype], ITEM_BYTES[y.dtype],
+             x.zero_point, *_effective(x, y), y.zero_point),
+        )  # fmt: skip
     table = places.weights(thresholds(y.scale, y.zero_point))
     return Record(_QUANTIZE, (places.arena(x.index), places.arena(y.index), x.count, table))
 
@@ -69,11 +83,31 @@ def _lower_dequantize(graph: Graph, op: Operator, places: Places) -> Record:
     return Record(_DEQUANTIZE, (places.arena(x.index), places.arena(y.index), x.count, table))
 
 
+def _types_ok(graph: Graph, op: Operator) -> bool:
+    x, y = graph.input(op, 0), graph.output(op)
+    if (x.dtype, y.dtype) not in (
+        ("float32", "int8"),
+        ("int8", "int8"),
+        ("int8", "int32"),
+        ("int32", "int8"),
+    ):
+        return False
+    return per_tensor(y) and (x.dtype == "float32" or per_tensor(x))
+
+
 def _ratio_ok(graph: Graph, op: Operator) -> bool:
+    """Nothing leaves 32 bits on the way: in TensorFlow Lite Micro it would wrap."""
     x, y = graph.input(op, 0), graph.output(op)
     if x.dtype == "float32":
         return True
-    return float(x.scale) / float(y.scale) < 2.0**20
+    if x.dtype == "int32" and x.zero_point:
+        return False
+    return _effective(x, y)[1] <= _MOST_SHIFT[x.dtype]
+
+
+def _constant_ok(graph: Graph, op: Operator) -> bool:
+    x = graph.input(op, 0)
+    return x.data is None or (x.dtype != "int32" and op.outputs[0] not in graph.outputs)
 
 
 _INT8_FIX = "convert with inference_input_type and inference_output_type int8"
@@ -83,19 +117,16 @@ QUANTIZE = Kind(
     inputs=(1, 1),
     rules=(
         Rule(
-            lambda g, o: g.input(o, 0).dtype == "float32"
-            or (g.input(o, 0).dtype == "int8" and per_tensor(g.input(o, 0))),
-            "quantizes something other than float32 or int8", _INT8_FIX,
-        ),
-        Rule(
-            lambda g, o: g.output(o).dtype == "int8" and per_tensor(g.output(o)),
-            "its output is not int8 with one scale and zero point", _INT8_FIX,
+            _types_ok,
+            "quantizes other than float32 to int8, or between int8 and int32 of one scale and zero point",
+            _INT8_FIX,
         ),
         SAME_SIZE,
         Rule(_ratio_ok, "its scales are too far apart", "calibrate the model again"),
+        Rule(_constant_ok, "its input is a constant", "let the converter fold constants"),
     ),
     lower=_lower_quantize,
-)  # fmt: skip
+)
 
 DEQUANTIZE = Kind(
     name="DEQUANTIZE",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..ir import Graph, Operator
-from ..operators import logistic, unary
+from ..operators import div, logistic, reduce, unary
 from ..operators.quantize import requantize_table
 
 
@@ -14,17 +14,26 @@ def _requantize(graph: Graph, op: Operator) -> np.ndarray:
     return requantize_table(graph.input(op, 0), graph.output(op))
 
 
-TABLES: dict[str, Callable[[Graph, Operator], np.ndarray]] = {
+# None: not of this operator, as it stands here
+TABLES: dict[str, Callable[[Graph, Operator], np.ndarray | None]] = {
     "LOGISTIC": logistic.table,
     "QUANTIZE": _requantize,
+    "DIV": div.table,
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), reduce.table),
     **unary.TABLES,
 }
 
 
 def run(graph: Graph) -> None:
     for op in graph.operators:
-        if op.name not in TABLES or graph.input(op, 0).data is not None:
+        x, y = graph.input(op, 0), graph.output(op)
+        if (
+            op.name not in TABLES
+            or x.data is not None
+            or not x.dtype == y.dtype == "int8"
+            or x.count != y.count
+        ):
             continue
-        if graph.input(op, 0).dtype == graph.output(op).dtype == "int8":
-            op.table = TABLES[op.name](graph, op)
-            op.name = "LOOKUP"
+        table = TABLES[op.name](graph, op)
+        if table is not None:
+            op.name, op.table, op.inputs = "LOOKUP", table, op.inputs[:1]

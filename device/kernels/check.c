@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the checks of all families are made of, once: inlined into each they were a fifth of a module, which lies in
- * RAM. Described in image.h.
+ * What the operators' checks share, once in the module; described in image.h.
  */
 #include "image.h"
 
@@ -10,6 +9,11 @@ uint32_t times(uint32_t a, uint32_t b)
     if (a >= TOO_LARGE || b >= TOO_LARGE || (a && b > TOO_LARGE / a))
         return (a && b) ? TOO_LARGE : 0;
     return a * b;
+}
+
+uint32_t plus(uint32_t a, uint32_t b)
+{
+    return a >= TOO_LARGE || b >= TOO_LARGE ? TOO_LARGE : a + b;
 }
 
 uint32_t product4(int32_t a, int32_t b, int32_t c, int32_t d)
@@ -28,6 +32,16 @@ void need_ram(struct image *m, int32_t offset, uint32_t size)
     need(m, offset >= 0 && size > 0 && size <= m->ram_bytes && (uint32_t)offset <= m->ram_bytes - size);
 }
 
+void need_state(struct image *m, int32_t offset, uint32_t size)
+{
+    need(m, offset >= 0 && size > 0 && size <= m->state_bytes && (uint32_t)offset <= m->state_bytes - size);
+}
+
+void need_clip(struct image *m, int32_t low, int32_t high)
+{
+    need(m, -128 <= low && low <= high && high <= 127);
+}
+
 void need_int8(struct image *m, int32_t offset, uint32_t count)
 {
     need(m, offset >= 0 && count > 0 && count <= m->weights_bytes
@@ -44,6 +58,11 @@ void need_int32(struct image *m, int32_t offset, uint32_t count)
 {
     need_int8(m, offset, times(count, 4));
     need_here(m, (offset & 3) == 0);
+}
+
+void need_shift(struct image *m, int32_t shift)
+{
+    need(m, -31 <= shift && shift <= 30);
 }
 
 void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shifts, uint32_t units,
