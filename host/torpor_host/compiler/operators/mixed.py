@@ -60,11 +60,11 @@ def _most(graph: Graph, op: Operator, axis: int) -> int:
     return max(sums)
 
 
-def _sums16_fit(axis: int, single_float: bool) -> Rule:
+def _sums16_fit(axis: int) -> Rule:
     """What wraps in TensorFlow Lite Micro is refused: sums, what they scale to, too large a shift."""
 
     def test(graph: Graph, op: Operator) -> bool:
-        most, pairs = _most(graph, op, axis), multipliers(graph, op, single_float)
+        most, pairs = _most(graph, op, axis), multipliers(graph, op)
         left = max(0, *(s for _, s in pairs))
         if not _is_wide(graph, op):
             return left <= 30 and most << left < _INT32
@@ -109,11 +109,11 @@ def _window(graph: Graph, op: Operator) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _lower_as(code: int, axis: int, single_float: bool) -> Callable[[Graph, Operator, Places], Record]:
+def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Record]:
     def lower(graph: Graph, op: Operator, places: Places) -> Record:
         x, w, y = graph.input(op, 0), graph.input(op, 1), graph.output(op)
         assert w.data is not None
-        pairs = multipliers(graph, op, single_float)
+        pairs = multipliers(graph, op)
         wide = code >= _CONV16 and _is_wide(graph, op)
         if wide:
             pairs = [(reduced(m), s) for m, s in pairs]
@@ -134,8 +134,9 @@ _INT8_WEIGHTS16 = Rule(
     INT8_WEIGHTS.test, "its activations are int16 and its weights not int8", INT16_FIX,
 )  # fmt: skip
 _BIAS16 = Rule(
-    _bias16_ok, "its bias is not a constant int64 (CONV_2D and FULLY_CONNECTED: or int32)", INT16_FIX
-)
+    _bias16_ok, "its bias is not a constant int64 (CONV_2D and FULLY_CONNECTED: or int32)",
+    "convert with the default int64 biases of 16x8",
+)  # fmt: skip
 _ONE_SCALE = Rule(
     lambda g, o: g.input(o, 1).quantization is not None and len(g.input(o, 1).quantization.scales) == 1,  # type: ignore[union-attr]
     "has int4 weights with a scale per unit, which TensorFlow Lite Micro does not run",
@@ -143,17 +144,17 @@ _ONE_SCALE = Rule(
 )
 
 
-def _widened(kind: Kind, code: int, axis: int, single_float: bool, *more: Rule) -> Kind:
-    four = swapped(kind, {INT8_WEIGHTS.reason: None}, _lower_as(code, axis, single_float), *more)
+def _widened(kind: Kind, code: int, axis: int, *more: Rule) -> Kind:
+    four = swapped(kind, {INT8_WEIGHTS.reason: None}, _lower_as(code, axis), *more)
     sixteen = swapped(
         kind,
         {
             INT8.reason: INT16,
             INT8_WEIGHTS.reason: _INT8_WEIGHTS16,
             BIAS.reason: _BIAS16,
-            sums_fit(axis, single_float).reason: _sums16_fit(axis, single_float),
+            sums_fit(axis).reason: _sums16_fit(axis),
         },
-        _lower_as(code + _CONV16 - _CONV4, axis, single_float),
+        _lower_as(code + _CONV16 - _CONV4, axis),
     )
     both = either(either(kind, _has_int4, four), has_int16, sixteen)
     if kind.name == "DEPTHWISE_CONV_2D":
@@ -162,7 +163,7 @@ def _widened(kind: Kind, code: int, axis: int, single_float: bool, *more: Rule) 
 
 
 KINDS = (
-    _widened(conv.CONV_2D, _CONV4, 0, False),
-    _widened(conv.DEPTHWISE_CONV_2D, _DEPTHWISE4, 3, False),
-    _widened(fully_connected.KIND, _CONV4, 0, True, _ONE_SCALE),
+    _widened(conv.CONV_2D, _CONV4, 0),
+    _widened(conv.DEPTHWISE_CONV_2D, _DEPTHWISE4, 3),
+    _widened(fully_connected.KIND, _CONV4, 0, _ONE_SCALE),
 )

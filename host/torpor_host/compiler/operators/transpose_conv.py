@@ -103,7 +103,7 @@ def _alone(op: Operator) -> bool:
 def _lower(graph: Graph, op: Operator, places: Places) -> list[Record]:
     conv = _as_conv(op)
     y = graph.output(op)
-    pairs = multipliers(graph, conv, single_float=False)
+    pairs = multipliers(graph, conv)
     scales = (
         *(places.weights(np.array(v, dtype="<i4")) for v in zip(*pairs, strict=True)),
         int(len(pairs) > 1),
@@ -211,7 +211,7 @@ KIND = Kind(
         _of_conv(channels_match(0)),
         ACTIVATION,
         CLAMP,
-        _of_conv(sums_fit(0, single_float=False)),
+        _of_conv(sums_fit(0)),
     ),
     lower=_lower,
     macs=_macs,
