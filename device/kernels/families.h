@@ -37,7 +37,13 @@
     F(lstm, LSTM, LSTM)                   \
     F(spectrum, WINDOW, ENERGY)           \
     F(filterbank, FILTER_BANK, LOG)       \
-    F(ints, CAST, MINIMUM_INT)
+    F(ints, CAST, MINIMUM_INT)            \
+    F(mixed, CONV_8X4, DEPTHWISE_16X8)    \
+    F(convert, REQUANTIZE, DEQUANTIZE16)  \
+    F(pool16, AVERAGE_POOL16, MAX_POOL16) \
+    F(binary16, ADD16, MUL16)             \
+    F(softmax16, SOFTMAX16, SOFTMAX16)    \
+    F(sigmoid16, SIGMOID16, SIGMOID16)
 #endif
 
 #define DECLARE(name, first, last)                                                          \

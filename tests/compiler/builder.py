@@ -65,6 +65,12 @@ _OPTIONS = {
 }
 
 
+def pack_int4(values: np.ndarray) -> bytes:
+    """int8 -8..7, two a byte, the low half first."""
+    halves = np.append(values.reshape(-1), [0] * (values.size % 2)).astype(np.uint8) & 15
+    return (halves[::2] | halves[1::2] << 4).astype(np.uint8).tobytes()
+
+
 class Builder:
     def __init__(self) -> None:
         self.schema = schema()
@@ -95,9 +101,9 @@ class Builder:
             t.quantization = q
         if data is not None:
             buffer = self.schema.BufferT()
-            buffer.data = np.frombuffer(
-                np.ascontiguousarray(data, dtype=NUMPY[dtype]).tobytes(), dtype=np.uint8
-            )
+            values = np.ascontiguousarray(data, dtype=NUMPY[dtype])
+            raw = pack_int4(values) if dtype == "int4" else values.tobytes()
+            buffer.data = np.frombuffer(raw, dtype=np.uint8)
             t.buffer = len(self.buffers)
             self.buffers.append(buffer)
         self.tensors.append(t)

@@ -15,12 +15,13 @@ from compiler import (
     cases_signal,
     cases_state,
     cases_unary,
+    cases_wide,
 )
 from compiler.builder import Case, Rng
 
 _SOURCES = (
     builder, cases_binary, cases_blocks, cases_div, cases_graph, cases_move, cases_reduce, cases_resize,
-    cases_signal, cases_state, cases_unary,
+    cases_signal, cases_state, cases_unary, cases_wide,
 )  # fmt: skip
 
 KINDS: dict[str, Callable[[Rng], Case]] = {

@@ -50,6 +50,18 @@ def bind(code, args, image, arena):
         from .div import bind as found
     elif code == 31:
         from .requantize import bind as found
+    elif 80 <= code <= 83:
+        from .mixed import bind as found
+    elif 84 <= code <= 86:
+        from .convert import bind as found
+    elif 87 <= code <= 88:
+        from .pool16 import bind as found
+    elif 89 <= code <= 92:
+        from .binary16 import bind as found
+    elif code == 93:
+        from .softmax16 import bind as found
+    elif code == 94:
+        from .sigmoid16 import bind as found
     else:
         raise ImageError("operator", image.at)
     return found(code, args, image, arena)

@@ -22,6 +22,14 @@ _MOST_VALUES = 1 << 15  # int8 that sum to at most 2**22
 def bind(code, args, image, arena):
     """As reference.bind; the records with many multiplications get ulab's kernels."""
     kernel, t = reference.bind(code, args, image, arena)
+    if 80 <= code <= 81:
+        from .mixed import as_int8
+
+        as8 = as_int8(t, code == 81)
+        if code == 80:
+            return _conv(as8)
+        if as8[10] == as8[7] and as8[11] * as8[12] <= _RUN:
+            return _depthwise(as8)
     if code == 1:
         return _dense(t)
     if code == 2:

@@ -38,6 +38,9 @@ CODES = {
     70: "CAST", 71: "ADD_INT", 72: "MUL_INT", 73: "DIV_INT", 74: "MAXIMUM_INT", 75: "MINIMUM_INT",
     20: "REDUCE_SUM", 21: "REDUCE_MAX", 22: "REDUCE_MIN", 23: "ARG_MAX", 24: "ARG_MIN", 25: "LOG_SOFTMAX",
     26: "RESIZE_BILINEAR", 28: "DIV", 29: "DIV_INTO", 31: "REQUANTIZE_INT32",
+    80: "CONV_2D 8x4", 81: "DEPTHWISE_CONV_2D 8x4", 82: "CONV_2D 16x8", 83: "DEPTHWISE_CONV_2D 16x8",
+    84: "REQUANTIZE", 85: "QUANTIZE 16", 86: "DEQUANTIZE 16", 87: "AVERAGE_POOL_2D 16", 88: "MAX_POOL_2D 16",
+    89: "ADD 16", 90: "SUB 16", 91: "SUB_FROM 16", 92: "MUL 16", 93: "SOFTMAX 16", 94: "SIGMOID 16",
 }  # fmt: skip
 
 
@@ -295,10 +298,14 @@ _FORMATS: dict[str, _Format] = {
         ("ADD", "SUB", "SUB_FROM", "MUL", "MAXIMUM", "MINIMUM", "PRELU", "DIV", "DIV_INTO"),
         lambda a: f"{a[4] * a[5] * a[6] * a[7]} values",
     ),
+    **dict.fromkeys(
+        ("CONV_2D 8x4", "DEPTHWISE_CONV_2D 8x4", "CONV_2D 16x8", "DEPTHWISE_CONV_2D 16x8"),
+        lambda a: f"{a[3]}x{a[4]}x{a[5]} -> {a[6]}x{a[7]}x{a[8]}, filter {a[9]}x{a[10]}",
+    ),
     "SOFTMAX": lambda a: f"{a[2]}x{a[3]}",
+    **dict.fromkeys(("LOOKUP", "REQUANTIZE", "SIGMOID"), lambda a: f"{a[2]} values"),
     "SVDF": lambda a: f"{a[3]}x{a[4]} -> {a[5]}, rank {a[6]}, {a[7]} steps",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lambda a: f"{a[4]}x{a[5]}x{a[6]} -> {a[7]}",
-    "LOOKUP": lambda a: f"{a[2]} values",
     "QUANTIZE": lambda a: f"{a[2]} values",
     "DEQUANTIZE": lambda a: f"{a[2]} values",
     **dict.fromkeys(
@@ -314,5 +321,5 @@ _FORMATS: dict[str, _Format] = {
 
 
 def _dims(op: OperatorInfo) -> str:
-    form = _FORMATS.get(op.name)
+    form = _FORMATS.get(op.name) or _FORMATS.get(op.name.removesuffix(" 16"))
     return form(op.args) if form else ""

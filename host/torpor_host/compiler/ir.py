@@ -13,11 +13,12 @@ import numpy as np
 
 ITEM_BYTES = {
     "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8, "float32": 4,
-    "bool": 1,
+    "bool": 1, "int4": 1,
 }  # fmt: skip
 NUMPY = {
     "int8": "<i1", "uint8": "<u1", "int16": "<i2", "int32": "<i4", "uint32": "<u4", "int64": "<i8",
     "uint64": "<u8", "float32": "<f4", "bool": "?",
+    "int4": "<i1",  # two a byte in a file, one here
 }  # fmt: skip
 MAX_ELEMENTS = 1 << 24  # of one tensor; the image format ends there too
 
@@ -52,6 +53,8 @@ class Tensor:
 
     @property
     def size_bytes(self) -> int:
+        if self.dtype == "int4":
+            return (self.count + 1) // 2
         return self.count * ITEM_BYTES[self.dtype]
 
     @property

@@ -60,6 +60,13 @@ def parse(data: bytes, name: str) -> Graph:
         raise CompileError(f"{name}: damaged or cut short ({type(e).__name__}: {e})", fix=again) from e
 
 
+def unpack_int4(raw: bytes, count: int) -> np.ndarray:
+    """Return int8 [count]: two a byte, the low half first. Source: UnpackDenseInt4IntoInt8."""
+    packed = np.frombuffer(raw, dtype=np.int8)
+    halves = np.stack([packed << 4 >> 4, packed >> 4], axis=1).astype(np.int8)
+    return halves.reshape(-1)[:count]
+
+
 class _Reader:
     def __init__(self, data: bytes, name: str, generated: Any) -> None:
         self.data = data
@@ -173,6 +180,8 @@ class _Reader:
                 f"tensor {tensor.index} has {length} bytes of data for shape {list(tensor.shape)}"
             )
         raw = bytes(buffer.DataAsNumpy())
+        if tensor.dtype == "int4":
+            return unpack_int4(raw, tensor.count).reshape(tensor.shape)
         return np.frombuffer(raw, dtype=NUMPY[tensor.dtype]).reshape(tensor.shape)
 
     def operator(self, index: int, op: Any, codes: list[tuple[str, int]], tensors: int) -> Operator:

@@ -22,6 +22,7 @@ KERNELS = (
     "softmax.c", "cortex_m0.c", "cortex_m4.c",
     "svdf.c", "lstm.c", "spectrum.c", "filterbank.c", "ints.c",
     "reduce.c", "log_softmax.c", "resize.c", "div.c", "requantize.c",
+    "mixed.c", "convert.c", "pool16.c", "binary16.c", "softmax16.c", "sigmoid16.c",
 )  # fmt: skip
 # of all targets: ISO C without a library, and signed overflow wraps (see torpor.h)
 COMMON = ("-std=c11", "-ffreestanding", "-fwrapv", "-fvisibility=hidden", "-g0", "-Wall", "-Wextra")

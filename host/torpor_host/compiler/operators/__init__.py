@@ -6,15 +6,18 @@ from . import (
     arg,
     binary,
     conv,
+    curves16,
     div,
     filterbank,
     fully_connected,
     gather,
+    int16,
     ints,
     log_softmax,
     logistic,
     lookup,
     lstm,
+    mixed,
     pad,
     parts,
     pool,
@@ -41,7 +44,8 @@ _ALL = (
     *arg.KINDS, *reduce.KINDS,
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+# the last of a name: those take more types than the first
+KINDS: dict[str, Kind] = {k.name: k for k in (*_ALL, *mixed.KINDS, *int16.KINDS, *curves16.KINDS)}
 for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM", "DIV"):
     KINDS[_name] = ints.with_int32(KINDS[_name])
 

@@ -17,6 +17,7 @@ from ..ir import Graph, Operator, Tensor
 ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}  # schema: ActivationFunctionType
 SAME, VALID = 0, 1  # schema: Padding
 INT8_LOW, INT8_HIGH = -128, 127
+INT16_LOW, INT16_HIGH = -(1 << 15), (1 << 15) - 1
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def activation_range(op: Operator, output: Tensor) -> tuple[int, int]:
     """Return the clamp of the fused activation. Source: CalculateActivationRangeQuantized, kernel_util.cc."""
     real = {"NONE": (None, None), "RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
     low, high = real[ACTIVATIONS[int(op.options.get("activation", 0))]]
-    q_low, q_high = INT8_LOW, INT8_HIGH
+    q_low, q_high = (INT16_LOW, INT16_HIGH) if output.dtype == "int16" else (INT8_LOW, INT8_HIGH)
     if low is not None:
         q_low = max(q_low, _quantized(low, output))
     if high is not None:

@@ -59,7 +59,7 @@ def _same_quantization(graph: Graph, op: Operator) -> bool:
     return all(t.scale == tensors[0].scale and t.zero_point == tensors[0].zero_point for t in tensors)
 
 
-_PRODUCT = Rule(
+PRODUCT = Rule(
     lambda g, o: _product(g, o)[1] <= _MOST_SHIFT, "its output scale is far below its inputs'",
     "calibrate the model again",
 )  # fmt: skip
@@ -75,7 +75,7 @@ KINDS = (
     ),
     Kind(
         name="MUL", inputs=(2, 2), options="MulOptions", read=read_activation, lower=_mul, in_place=(0, 1),
-        rules=(INT8, SECOND_INT8, *BROADCAST, _PRODUCT, ACTIVATION, CLAMP),
+        rules=(INT8, SECOND_INT8, *BROADCAST, PRODUCT, ACTIVATION, CLAMP),
     ),
     Kind(
         name="MAXIMUM", inputs=(2, 2), lower=_extreme, in_place=(0, 1),
@@ -88,7 +88,7 @@ KINDS = (
     Kind(
         name="PRELU", inputs=(2, 2), lower=_prelu, in_place=(0,),
         rules=(
-            INT8, COMPUTED, SECOND_INT8, *BROADCAST, _PRODUCT,
+            INT8, COMPUTED, SECOND_INT8, *BROADCAST, PRODUCT,
             Rule(
                 lambda g, o: _identity(g, o)[1] <= _MOST_SHIFT, "its output scale is far below its input's",
                 "calibrate the model again",

@@ -112,7 +112,7 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
             (places.arena(op.inputs[0]), places.arena(op.outputs[0]), places.scratch(),
              b, h, wd, c, oh, ow, n, fh, fw, o["stride_y"], o["stride_x"], o["dilation_y"], o["dilation_x"],
              top, left,
-             *place(graph, op, places, axis, single_float=False),
+             *place(graph, op, places, axis),
              x.zero_point, y.zero_point, *activation_range(op, y)),
         )  # fmt: skip
 
@@ -146,7 +146,7 @@ CONV_2D = Kind(
         channels_match(0),
         ACTIVATION,
         CLAMP,
-        sums_fit(0, single_float=False),
+        sums_fit(0),
     ),
     lower=_lower_as(_CONV, 0),
     macs=_conv_macs,
@@ -165,7 +165,7 @@ DEPTHWISE_CONV_2D = Kind(
         channels_match(3),
         ACTIVATION,
         CLAMP,
-        sums_fit(3, single_float=False),
+        sums_fit(3),
     ),
     lower=_lower_as(_DEPTHWISE, 3),
     macs=_depthwise_macs,

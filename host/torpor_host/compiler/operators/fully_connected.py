@@ -38,7 +38,7 @@ def _shapes(graph: Graph, op: Operator) -> bool:
 
 
 def _lower(graph: Graph, op: Operator, places: Places) -> Record:
-    weights, bias, mul, shift, step = place(graph, op, places, 0, single_float=True)
+    weights, bias, mul, shift, step = place(graph, op, places, 0)
     out = graph.output(op)
     return Record(
         _CODE,
@@ -71,7 +71,7 @@ KIND = Kind(
         channels_match(0),
         ACTIVATION,
         CLAMP,
-        sums_fit(0, single_float=True),
+        sums_fit(0),
     ),
     lower=_lower,
     macs=_macs,

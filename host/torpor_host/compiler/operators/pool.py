@@ -22,7 +22,7 @@ from .base import (
     window_ok,
 )  # fmt: skip
 
-_AVERAGE, _MAX = 4, 5
+AVERAGE_CODE, _MAX = 4, 5
 
 
 def _read(options: Any) -> dict[str, int | float]:
@@ -94,5 +94,5 @@ def _kind(name: str, code: int) -> Kind:
     )  # fmt: skip
 
 
-AVERAGE = _kind("AVERAGE_POOL_2D", _AVERAGE)
+AVERAGE = _kind("AVERAGE_POOL_2D", AVERAGE_CODE)
 MAX = _kind("MAX_POOL_2D", _MAX)

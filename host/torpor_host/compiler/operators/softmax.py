@@ -50,6 +50,13 @@ def _read(options: Any) -> dict[str, int | float]:
     return {"beta": options.Beta()}
 
 
+FEW = Rule(lambda g, o: g.input(o, 0).shape[-1] <= _MOST_TERMS, f"has more than {_MOST_TERMS} classes")
+OUTPUT = Rule(
+    lambda g, o: g.output(o).zero_point == -128 and g.output(o).scale == np.float32(1 / 256),
+    "its output's scale is not 1/256 with zero point -128", "convert the model again",
+)  # fmt: skip
+COARSE = Rule(_coarse_enough, "its input's scale times beta is out of range", "calibrate the model again")
+
 KIND = Kind(
     name="SOFTMAX",
     inputs=(1, 1),
@@ -61,12 +68,9 @@ KIND = Kind(
         COMPUTED,
         Rule(lambda g, o: len(g.input(o, 0).shape) >= 1, "its input has no axis"),
         Rule(lambda g, o: g.input(o, 0).shape == g.output(o).shape, "its input and output differ in shape"),
-        Rule(lambda g, o: g.input(o, 0).shape[-1] <= _MOST_TERMS, f"has more than {_MOST_TERMS} classes"),
-        Rule(
-            lambda g, o: g.output(o).zero_point == -128 and g.output(o).scale == np.float32(1 / 256),
-            "its output's scale is not 1/256 with zero point -128", "convert the model again",
-        ),
-        Rule(_coarse_enough, "its input's scale times beta is out of range", "calibrate the model again"),
+        FEW,
+        OUTPUT,
+        COARSE,
     ),
     lower=_lower,
     in_place=(0,),

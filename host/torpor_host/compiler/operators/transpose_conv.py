@@ -105,7 +105,7 @@ def _alone(op: Operator) -> bool:
 def _lower(graph: Graph, op: Operator, places: Places) -> list[Record]:
     conv = _as_conv(op)
     y = graph.output(op)
-    pairs = [(m, s) if m else (0, -1) for m, s in multipliers(graph, conv, single_float=False)]  # as `place`
+    pairs = [(m, s) if m else (0, -1) for m, s in multipliers(graph, conv)]  # as `place`
     scales = (
         *(places.weights(np.array(v, dtype="<i4")) for v in zip(*pairs, strict=True)),
         int(len(pairs) > 1),
@@ -213,7 +213,7 @@ KIND = Kind(
         _of_conv(channels_match(0)),
         ACTIVATION,
         CLAMP,
-        _of_conv(sums_fit(0, single_float=False)),
+        _of_conv(sums_fit(0)),
     ),
     lower=_lower,
     macs=_macs,

@@ -34,4 +34,7 @@ def _is_noop(graph: Graph, op: Operator) -> bool:
         return keeps_bits(graph, op)
     if op.name in ("PAD", "PADV2"):
         return not paddings(graph, op).any()
+    if op.name == "QUANTIZE":
+        x, y = graph.input(op, 0), graph.output(op)
+        return x.dtype == y.dtype and x.scale == y.scale and x.zero_point == y.zero_point
     return op.name == "LOOKUP" and op.table is not None and bool((op.table == _IDENTITY).all())
