@@ -6,6 +6,9 @@
 #include "dense.h"
 #include "dsp.h"
 #include "image.h"
+#ifdef __XTENSA__
+#include "mac16.h"
+#endif
 #include "wide.h"
 
 enum {
@@ -251,6 +254,39 @@ static bool conv_wide(const struct image *m, const int32_t *a, const struct outp
 }
 #endif
 
+#ifdef __XTENSA__
+/* As conv(), some pixels at a time; false where two of their windows would not fit the stack. */
+static bool conv_mac16(const struct image *m, const int32_t *a, const struct output *out, bool direct)
+{
+    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, words = wide_words(depth);
+    if (words > WIDE_WORDS / 3)
+        return false;
+    uint32_t wide[WIDE_WORDS + 1];
+    const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
+    int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
+    int32_t pixels = a[OUT_H] * a[OUT_W], most = WIDE_WORDS / words - 1;
+    for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
+        int32_t oy = 0, ox = 0;
+        for (int32_t at = 0; at < pixels; at += most) {
+            int32_t count = pixels - at < most ? pixels - at : most;
+            for (int32_t k = 1; k <= count; k++) {
+                int32_t y0 = oy * a[STRIDE_Y] - a[TOP], x0 = ox * a[STRIDE_X] - a[LEFT];
+                if (!direct)
+                    gather(a, x, scratch, y0, x0);
+                widen(direct ? x + (y0 * a[W] + x0) * c : scratch, depth, 0, wide + k * words);
+                if (++ox == a[OUT_W]) {
+                    ox = 0;
+                    oy++;
+                }
+            }
+            rows_mac16(wide + words, count, y, depth, a[N], weights, int32_at(m, a[BIAS]), out, wide);
+            y += count * a[N];
+        }
+    }
+    return true;
+}
+#endif
+
 static void conv(const struct image *m, const int32_t *a, const struct output *out)
 {
     const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
@@ -260,6 +296,10 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
     bool direct = is_direct(a);
 #ifdef TORPOR_WIDE
     if (conv_wide(m, a, out, direct))
+        return;
+#endif
+#ifdef __XTENSA__
+    if (has_mac16() && conv_mac16(m, a, out, direct))
         return;
 #endif
     for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {

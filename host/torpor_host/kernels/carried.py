@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The native modules that the package carries, so that nobody needs a compiler: built/ARCHITECTURE.mpy.
 
-`python tools/build_native.py` makes them; built/made.json says from which sources and with which compiler.
+`python tools/build_native.py` makes them; built/made.json says from which sources and with which compilers:
+Xtensa has one of its own, so the file says it for both.
 """
 
 import json
@@ -37,9 +38,21 @@ def for_this_machine() -> Path:
 
 
 def note() -> dict[str, str]:
-    """Return what the modules would be made from now: hash of sources and flags, version of the compiler."""
-    flags = [*mpy.FLAGS, *mpy.LINK, *(f for t in mpy.TARGETS.values() for f in t.flags)]
-    return {"sources": toolchain.fingerprint(*flags), "ziglang": toolchain.zig_version()}
+    """Return what the modules would be made from now: hash of sources and flags, the compilers' versions."""
+    flags = [
+        *mpy.FLAGS,
+        *mpy.LINK,
+        *mpy.LLC,
+        *mpy.ASSEMBLE,
+        *(f for t in mpy.TARGETS.values() for f in t.flags),
+    ]
+    sources = toolchain.fingerprint(*flags)
+    return {
+        "sources": sources,
+        "ziglang": toolchain.zig_version(),
+        "sources of xtensawin": sources,
+        "clang": toolchain.llvm_version(),
+    }
 
 
 def recorded() -> dict[str, str]:
