@@ -295,6 +295,13 @@ get_buffer:
 	addi a4, a4, 32
 again:
 	l32i a8, a4, 0
+	# name 102, invoke, only where the call before, check, gave 0
+	movi a7, 102
+	bne a8, a7, allowed
+	addi a7, a4, -32
+	l32i a7, a7, 20
+	bnez a7, next
+allowed:
 	movi a6, 0x17
 	slli a6, a6, 16
 	movi a7, 256
@@ -319,6 +326,7 @@ code:
 	slli a6, a6, 16
 	l32i a6, a6, 68
 	s32i a6, a4, 28
+next:
 	addi a4, a4, 32
 	addi a5, a5, -1
 	bnez a5, again

@@ -14,6 +14,7 @@ from . import mpy, toolchain
 
 FOLDER = Path(__file__).resolve().parent / "built"
 NOTE = "made.json"
+SOURCES, ZIG, CLANG_SOURCES, CLANG = "sources", "ziglang", "sources of xtensawin", "clang"  # in it
 _MACHINES = {"x86_64": "x64", "amd64": "x64"}  # platform.machine() in lower case
 
 
@@ -48,10 +49,10 @@ def note() -> dict[str, str]:
     ]
     sources = toolchain.fingerprint(*flags)
     return {
-        "sources": sources,
-        "ziglang": toolchain.zig_version(),
-        "sources of xtensawin": sources,
-        "clang": toolchain.llvm_version(),
+        SOURCES: sources,
+        ZIG: toolchain.zig_version(),
+        CLANG_SOURCES: sources,
+        CLANG: toolchain.llvm_version(),
     }
 
 

@@ -23,6 +23,7 @@ KERNELS = (
     "image.c", "dense.c", "conv.c", "pool.c", "add.c", "softmax.c", "lookup.c", "pad.c", "floats.c",
 )  # fmt: skip
 LLVM = "22"
+LLVM_PACKAGES = f"clang-{LLVM} llvm-{LLVM}"
 # of all targets: ISO C without a library, and signed overflow wraps (see torpor.h)
 COMMON = ("-std=c11", "-ffreestanding", "-fwrapv", "-fvisibility=hidden", "-g0", "-Wall", "-Wextra")
 
@@ -53,7 +54,7 @@ def llvm(tool: str) -> str:
     if shutil.which(name) is None:
         raise TorporError(
             f"no compiler for the native module of Xtensa: {name} is missing",
-            fix=f"apt-get install clang-{LLVM} llvm-{LLVM}",
+            fix=f"apt-get install {LLVM_PACKAGES}",
         )
     return name
 
