@@ -61,8 +61,10 @@ void torpor_row(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const 
                 const int32_t *bias, const struct output *out)
 {
 #ifdef __XTENSA__
-    if (has_mac16() && row_mac16(x, y, depth, units, weights, bias, out))
+    if (has_mac16()) {
+        row_mac16(x, y, depth, units, weights, bias, out);
         return;
+    }
 #endif
     for (int32_t first = 0; first < units; first += TILE) {
         int32_t sums[TILE];

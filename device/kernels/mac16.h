@@ -18,7 +18,7 @@
 
 enum {
     WIDE_WORDS = 160, /* of windows and weights, on the stack */
-    CHUNK = 256,      /* values of a row that are widened at a time */
+    CHUNK = 128,      /* values of a row that are widened at a time */
 };
 #define UPPER_BYTES 0xff00ff00u
 
@@ -101,14 +101,13 @@ static inline int32_t dot_packed(const uint32_t *x, const int8_t *w, int32_t wor
     return sum;
 }
 
-/* torpor_row() with MAC16: the row is widened, the weights are taken apart as they are read. False where the rows
- * of weights are not aligned. */
-static bool row_mac16(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
+/* torpor_row() with MAC16: the row is widened, the weights are taken apart as they are read, or widened as well where
+ * they are not aligned. */
+static void row_mac16(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
                       const int32_t *bias, const struct output *out)
 {
-    uint32_t wide[CHUNK / 2 + 2];
-    if (((uintptr_t)weights | (uint32_t)depth) & 3)
-        return false;
+    uint32_t wide[CHUNK / 2 + 2], scratch[CHUNK / 2 + 1];
+    bool aligned = (((uintptr_t)weights | (uint32_t)depth) & 3) == 0;
     if (depth <= CHUNK)
         widen(x, depth, 0, wide);
     for (int32_t first = 0; first < units; first += TILE, weights += TILE * depth) {
@@ -121,12 +120,17 @@ static bool row_mac16(const int8_t *x, int8_t *y, int32_t depth, int32_t units, 
             if (depth > CHUNK)
                 widen(x + from, size, 0, wide);
             const int8_t *w = weights + from;
-            for (int32_t i = 0; i < count; i++, w += depth)
-                sums[i] += dot_packed(wide, w, wide_words(size));
+            for (int32_t i = 0; i < count; i++, w += depth) {
+                if (aligned) {
+                    sums[i] += dot_packed(wide, w, wide_words(size));
+                } else {
+                    widen(w, size, 8, scratch);
+                    sums[i] += dot_wide(wide, scratch, wide_words(size));
+                }
+            }
         }
         requantize(out, sums, first, count, y + first);
     }
-    return true;
 }
 
 /* Write [pixels, units] to y from widened rows of `words` each at x, weights [units, depth]. Each unit's weights
