@@ -59,7 +59,7 @@ static inline void widen_weights(const int8_t *w, int32_t count, uint32_t *to)
                      "l32i %[v], %[w], 0\n addi %[w], %[w], 4\n addi %[to], %[to], 8\n"
                      "slli %[even], %[v], 8\n and %[v], %[v], %[mask]\n and %[even], %[even], %[mask]\n"
                      "s32i %[v], %[to], 4\n s32i %[even], %[to], 0\n 2:\n"
-                     : [to] "+r"(to), [w] "+r"(w), [v] "=&r"(v), [even] "=&r"(even)
+                     : [to] "+&r"(to), [w] "+&r"(w), [v] "=&r"(v), [even] "=&r"(even)
                      : [n] "r"(count >> 2), [mask] "r"(UPPER_BYTES)
                      : "memory");
 }
@@ -76,7 +76,7 @@ static inline int32_t dot_wide(const uint32_t *x, const uint32_t *w, int32_t wor
                      "mula.dd.ll.ldinc m1, %[x], m0, m2\n mula.dd.hh.ldinc m3, %[w], m0, m2\n"
                      "mula.dd.ll.ldinc m0, %[x], m1, m3\n mula.dd.hh.ldinc m2, %[w], m1, m3\n 2:\n"
                      "rsr %[sum], acclo\n rsr %[high], acchi\n ssai 8\n src %[sum], %[high], %[sum]\n"
-                     : [x] "+r"(x), [w] "+r"(w), [sum] "=&r"(sum), [high] "=&r"(high)
+                     : [x] "+&r"(x), [w] "+&r"(w), [sum] "=&r"(sum), [high] "=&r"(high)
                      : [n] "r"(words >> 1)
                      : "memory");
     return sum;
@@ -95,7 +95,7 @@ static inline int32_t dot_packed(const uint32_t *x, const int8_t *w, int32_t wor
                      "mula.da.ll m0, %[even]\n mula.da.hh.ldinc m0, %[x], m0, %[even]\n"
                      "mula.da.ll m1, %[v]\n mula.da.hh.ldinc m1, %[x], m1, %[v]\n 2:\n"
                      "rsr %[sum], acclo\n rsr %[v], acchi\n ssai 8\n src %[sum], %[v], %[sum]\n"
-                     : [x] "+r"(x), [w] "+r"(w), [sum] "=&r"(sum), [v] "=&r"(v), [even] "=&r"(even)
+                     : [x] "+&r"(x), [w] "+&r"(w), [sum] "=&r"(sum), [v] "=&r"(v), [even] "=&r"(even)
                      : [n] "r"(words >> 1), [mask] "r"(UPPER_BYTES)
                      : "memory");
     return sum;
