@@ -19,8 +19,12 @@
 enum {
     WIDE_WORDS = 160, /* of windows and weights, on the stack */
     CHUNK = 128,      /* values of a row that are widened at a time */
+    BLOCK = 24,       /* channels of a depthwise convolution that are done at a time */
+    TAPS = 9,         /* of its filters, 3 x 3; they are laid out in TAP_WORDS */
+    TAP_WORDS = 5,
 };
 #define UPPER_BYTES 0xff00ff00u
+#define OWN_REGISTERS __attribute__((noinline, unused)) /* else callers spill theirs, MAC16 or not */
 
 /* 32-bit words of a widened row. A product reads one word more, which must exist. */
 static inline int32_t wide_words(int32_t depth)
@@ -103,8 +107,8 @@ static inline int32_t dot_packed(const uint32_t *x, const int8_t *w, int32_t wor
 
 /* torpor_row() with MAC16: the row is widened, the weights are taken apart as they are read, or widened as well where
  * they are not aligned. */
-static void row_mac16(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
-                      const int32_t *bias, const struct output *out)
+static OWN_REGISTERS void row_mac16(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
+                                    const int32_t *bias, const struct output *out)
 {
     uint32_t wide[CHUNK / 2 + 2], scratch[CHUNK / 2 + 1];
     bool aligned = (((uintptr_t)weights | (uint32_t)depth) & 3) == 0;
@@ -135,20 +139,60 @@ static void row_mac16(const int8_t *x, int8_t *y, int32_t depth, int32_t units, 
 
 /* Write [pixels, units] to y from widened rows of `words` each at x, weights [units, depth]. Each unit's weights
  * are widened once for all pixels, to `scratch`. */
-static inline void rows_mac16(const uint32_t *x, int32_t pixels, int8_t *y, int32_t depth, int32_t units,
-                              const int8_t *weights, const int32_t *bias, const struct output *out,
-                              uint32_t *scratch)
+static OWN_REGISTERS void rows_mac16(const uint32_t *x, int32_t pixels, int8_t *y, int32_t depth, int32_t units,
+                                     const int8_t *weights, const int32_t *bias, const struct output *out,
+                                     uint32_t *scratch)
 {
     const int32_t *multipliers = out->multipliers, *shifts = out->shifts;
-    int32_t words = wide_words(depth);
+    int32_t words = wide_words(depth), zero = out->zero, low = out->low, high = out->high;
     for (int32_t i = 0; i < units; i++, weights += depth, multipliers += out->step, shifts += out->step) {
         int32_t start = bias[i], m = *multipliers, s = *shifts;
         const uint32_t *row = x;
         int8_t *to = y + i;
         widen_weights(weights, depth, scratch);
         for (int32_t p = 0; p < pixels; p++, row += words, to += units)
-            *to = clip(scale(dot_wide(row, scratch, words) + start, m, s) + out->zero, out->low, out->high);
+            *to = clip(scale(dot_wide(row, scratch, words) + start, m, s) + zero, low, high);
     }
 }
+
+/* 3 x 3 filters of `count` channels, from weights [9, n]: one channel's behind the other's. */
+static inline void lay_filters(const int8_t *w, int32_t n, int32_t count, uint32_t *to)
+{
+    for (int32_t i = 0; i < count; i++, w++, to += TAP_WORDS) {
+        int16_t *t = (int16_t *)(void *)to;
+        const int8_t *v = w;
+        for (int k = 0; k < TAPS; k++, v += n)
+            t[k] = *v;
+        t[TAPS] = 0;
+    }
+}
+
+/* sums[i] = bias[i] + 3 x 3 pixels at x + i times filter i of lay_filters(), for `count` channels. Here the products
+ * are not 256 times too large, so the upper 8 bits of the accumulator are nobody's. */
+#define TAP(halves) "l8ui %[v], %[p], 0\n sext %[v], %[v], 7\n mula.da." halves " m0, %[v]\n"
+#define LOAD "ldinc m0, %[w]\n"
+#define RIGHT "add %[p], %[p], %[step]\n"
+#define DOWN "add %[p], %[p], %[down]\n"
+static inline void filters_mac16(const int8_t *x, int32_t step, int32_t row_step, const uint32_t *w,
+                                 const int32_t *bias, int32_t count, int32_t *sums)
+{
+    const int8_t *p;
+    int32_t v;
+    w--;
+    __asm__ volatile("1: l32i %[v], %[bias], 0\n " LOAD "or %[p], %[x], %[x]\n wsr %[v], acclo\n"
+                     "addi %[x], %[x], 1\n addi %[bias], %[bias], 4\n"
+                     TAP("ll") RIGHT TAP("hl") RIGHT LOAD TAP("ll") DOWN TAP("hl") RIGHT LOAD TAP("ll") RIGHT
+                     TAP("hl") DOWN LOAD TAP("ll") RIGHT TAP("hl") RIGHT LOAD TAP("ll")
+                     "rsr %[v], acclo\n s32i %[v], %[sums], 0\n addi %[sums], %[sums], 4\n"
+                     "addi %[count], %[count], -1\n bnez %[count], 1b\n"
+                     : [x] "+&r"(x), [w] "+&r"(w), [bias] "+&r"(bias), [count] "+&r"(count), [sums] "+&r"(sums),
+                       [p] "=&r"(p), [v] "=&r"(v)
+                     : [step] "r"(step), [down] "r"(row_step - 2 * step)
+                     : "memory");
+}
+#undef TAP
+#undef LOAD
+#undef RIGHT
+#undef DOWN
 
 #endif

@@ -54,7 +54,7 @@ def compile_case(kind: str, *seed: int) -> tuple[str, bytes, list[np.ndarray], b
 @functools.cache
 def some_of_each() -> list[tuple[str, bytes, list[np.ndarray], bytes]]:
     """More of those that MAC16 computes."""
-    often = {"conv": 30, "fully_connected": 20}
+    often = {"conv": 30, "fully_connected": 20, "depthwise_conv": 40}
     return [compile_case(kind, 78, seed) for kind in sorted(KINDS) for seed in range(often.get(kind, 3))]
 
 
