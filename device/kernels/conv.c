@@ -7,6 +7,9 @@
 #include "image.h"
 #include "pair.h"
 #include "plain.h"
+#ifdef __XTENSA__
+#include "mac16.h"
+#endif
 #include "wide.h"
 
 enum {
@@ -238,10 +241,65 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
         filter(a, v, y, weights, bias, out, first, n - first < TILE ? n - first : TILE, per);
 }
 
+#ifdef __XTENSA__
+/* `count` channels of the 3 x 3 pixels whose corner is (y0, x0). */
+static void gather_block(const int32_t *a, const int8_t *x, int8_t *to, int32_t y0, int32_t x0, int32_t count)
+{
+    int32_t h = a[H], w = a[W], c = a[C], step = a[DILATION_X];
+    for (int fy = 0; fy < 3; fy++, y0 += a[DILATION_Y])
+        for (int32_t fx = 0, xx = x0; fx < 3; fx++, xx += step, to += count) {
+            if (y0 < 0 || y0 >= h || xx < 0 || xx >= w)
+                fill(to, (int8_t)a[IN_ZERO], (size_t)count);
+            else
+                copy(to, x + (y0 * w + xx) * c, (size_t)count);
+        }
+}
+
+/* As depthwise(), a row of a block of channels at a time; false where the filters are not 3 x 3, one per channel. */
+static OWN_REGISTERS bool depthwise_mac16(const struct image *m, const int32_t *a, const struct output *out)
+{
+    int32_t n = a[N], w = a[W], dy = a[DILATION_Y], dx = a[DILATION_X];
+    if (a[FILTER_H] != 3 || a[FILTER_W] != 3 || a[C] != n)
+        return false;
+    uint32_t filters[BLOCK * TAP_WORDS];
+    int32_t sums[BLOCK];
+    const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
+    const int32_t *bias = int32_at(m, a[BIAS]);
+    int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
+    for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * w * n) {
+        for (int32_t oy = 0; oy < a[OUT_H]; oy++, y += a[OUT_W] * n) {
+            int32_t y0 = oy * a[STRIDE_Y] - a[TOP];
+            bool rows = y0 >= 0 && y0 + 2 * dy < a[H];
+            for (int32_t first = 0; first < n; first += BLOCK) {
+                int32_t count = n - first < BLOCK ? n - first : BLOCK;
+                lay_filters(weights + first, n, count, filters);
+                for (int32_t ox = 0; ox < a[OUT_W]; ox++) {
+                    int32_t x0 = ox * a[STRIDE_X] - a[LEFT], step = count, row_step = 3 * count;
+                    const int8_t *at = scratch;
+                    if (rows && x0 >= 0 && x0 + 2 * dx < w) {
+                        at = x + (y0 * w + x0) * n + first;
+                        step = dx * n;
+                        row_step = dy * w * n;
+                    } else {
+                        gather_block(a, x + first, scratch, y0, x0, count);
+                    }
+                    filters_mac16(at, step, row_step, filters, bias + first, count, sums);
+                    requantize(out, sums, first, count, y + ox * n + first);
+                }
+            }
+        }
+    }
+    return true;
+}
+#endif
+
 static void depthwise(const struct image *m, const int32_t *a, const struct output *out)
 {
 #if defined(TORPOR_WIDE) && !defined(TORPOR_VNNI)
     if (depthwise_avx2(m, a, out))
+        return;
+#elif defined(__XTENSA__)
+    if (has_mac16() && depthwise_mac16(m, a, out))
         return;
 #endif
     const int8_t *x = m->arena + a[IN];
@@ -303,6 +361,39 @@ static bool conv_wide(const struct image *m, const int32_t *a, const struct outp
 }
 #endif
 
+#ifdef __XTENSA__
+/* As conv(), some pixels at a time; false where two of their windows would not fit the stack. */
+static OWN_REGISTERS bool conv_mac16(const struct image *m, const int32_t *a, const struct output *out, bool direct)
+{
+    int32_t c = a[C], depth = a[FILTER_H] * a[FILTER_W] * c, words = wide_words(depth);
+    if (words > WIDE_WORDS / 3)
+        return false;
+    uint32_t wide[WIDE_WORDS + 1];
+    const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
+    int8_t *y = m->arena + a[OUT], *scratch = m->arena + a[SCRATCH];
+    int32_t pixels = a[OUT_H] * a[OUT_W], most = WIDE_WORDS / words - 1;
+    for (int32_t i = 0; i < a[BATCHES]; i++, x += a[H] * a[W] * c) {
+        int32_t oy = 0, ox = 0;
+        for (int32_t at = 0; at < pixels; at += most) {
+            int32_t count = pixels - at < most ? pixels - at : most;
+            for (int32_t k = 1; k <= count; k++) {
+                int32_t y0 = oy * a[STRIDE_Y] - a[TOP], x0 = ox * a[STRIDE_X] - a[LEFT];
+                if (!direct)
+                    gather(a, x, scratch, y0, x0);
+                widen(direct ? x + (y0 * a[W] + x0) * c : scratch, depth, 0, wide + k * words);
+                if (++ox == a[OUT_W]) {
+                    ox = 0;
+                    oy++;
+                }
+            }
+            rows_mac16(wide + words, count, y, depth, a[N], weights, int32_at(m, a[BIAS]), out, wide);
+            y += count * a[N];
+        }
+    }
+    return true;
+}
+#endif
+
 static void conv(const struct image *m, const int32_t *a, const struct output *out)
 {
     const int8_t *x = m->arena + a[IN], *weights = int8_at(m, a[WEIGHTS]);
@@ -315,6 +406,10 @@ static void conv(const struct image *m, const int32_t *a, const struct output *o
         return;
 #elif defined(TORPOR_WIDE)
     if (conv_avx2(m, a, out))
+        return;
+#endif
+#ifdef __XTENSA__
+    if (has_mac16() && conv_mac16(m, a, out, direct))
         return;
 #endif
     uint32_t *pair = (void *)(m->arena + a[SCRATCH]);

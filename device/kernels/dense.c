@@ -6,6 +6,9 @@
 #include "image.h"
 #include "pair.h"
 #include "plain.h"
+#ifdef __XTENSA__
+#include "mac16.h"
+#endif
 #include "wide.h"
 
 enum { IN, OUT, BATCHES, DEPTH, UNITS, WEIGHTS, BIAS, MULTIPLIERS, SHIFTS, STEP, ZERO, LOW, HIGH, COUNT };
@@ -52,6 +55,12 @@ static inline int32_t dot(const int8_t *x, const int8_t *w, int32_t depth)
 void torpor_row(const int8_t *x, int8_t *y, int32_t depth, int32_t units, const int8_t *weights,
                 const int32_t *bias, const struct output *out, bool plain)
 {
+#ifdef __XTENSA__
+    if (has_mac16()) {
+        row_mac16(x, y, depth, units, weights, bias, out);
+        return;
+    }
+#endif
     for (int32_t first = 0; first < units; first += TILE) {
         int32_t sums[TILE];
         int32_t count = units - first < TILE ? units - first : TILE;

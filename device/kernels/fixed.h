@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#ifdef __XTENSA__
+#include "xtensa.h"
+#else
+
 /* (a * b + 2^30) >> 31, the product of two Q31 numbers. */
 static inline int32_t multiply_q31(int32_t a, int32_t b)
 {
@@ -38,6 +42,8 @@ static inline int32_t scale(int32_t value, int32_t multiplier, int32_t shift)
     int32_t rest = value & mask, half = (mask >> 1) + (value < 0);
     return (value >> right) + (rest > half);
 }
+
+#endif
 
 /* How many bits x has, 1 for 0 and 1: by halves, where a loop bit by bit would become a call for Cortex-M0+. */
 static inline int32_t bits_of(uint32_t x)

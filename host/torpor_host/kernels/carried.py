@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The native modules that the package carries, so that nobody needs a compiler: built/ARCHITECTURE.mpy.
 
-`python tools/build_native.py` makes them; built/made.json says from which sources and with which compiler.
+`python tools/build_native.py` makes them; built/made.json says from which sources and with which compilers:
+Xtensa has one of its own, so the file says it for both.
 """
 
 import json
@@ -13,6 +14,7 @@ from . import mpy, toolchain
 
 FOLDER = Path(__file__).resolve().parent / "built"
 NOTE = "made.json"
+SOURCES, ZIG, CLANG_SOURCES, CLANG = "sources", "ziglang", "sources of xtensawin", "clang"  # in it
 _MACHINES = {"x86_64": "x64", "amd64": "x64"}  # platform.machine() in lower case
 
 
@@ -53,9 +55,21 @@ def loads(board: int, module: int) -> bool:
 
 
 def note() -> dict[str, str]:
-    """Return what the modules would be made from now: hash of sources and flags, version of the compiler."""
-    flags = [*mpy.FLAGS, *mpy.LINK, *(f for t in mpy.TARGETS.values() for f in t.flags)]
-    return {"sources": toolchain.fingerprint(*flags), "ziglang": toolchain.zig_version()}
+    """Return what the modules would be made from now: hash of sources and flags, the compilers' versions."""
+    flags = [
+        *mpy.FLAGS,
+        *mpy.LINK,
+        *mpy.LLC,
+        *mpy.ASSEMBLE,
+        *(f for t in mpy.TARGETS.values() for f in t.flags),
+    ]
+    sources = toolchain.fingerprint(*flags)
+    return {
+        SOURCES: sources,
+        ZIG: toolchain.zig_version(),
+        CLANG_SOURCES: sources,
+        CLANG: toolchain.llvm_version(),
+    }
 
 
 def recorded() -> dict[str, str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""As much of ELF as the module linker reads: sections and the relocations that the linker kept.
+"""As much of ELF as the module linkers read: sections, symbols and relocations.
 
 Source: System V ABI, chapter 4 (object files), and its 64-bit form.
 """
@@ -7,9 +7,10 @@ Source: System V ABI, chapter 4 (object files), and its 64-bit form.
 import struct
 from dataclasses import dataclass
 
-X86_64, ARM, RISCV = 62, 40, 243
+X86_64, ARM, RISCV, XTENSA = 62, 40, 243, 94
 _ALLOCATED = 2
-_RELA, _REL, _NOBITS = 4, 9, 8
+_SYMBOLS, _RELA, _REL, _NOBITS = 2, 4, 9, 8
+_ABSOLUTE = 0xFF00  # section numbers from here on are none
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,28 @@ class Section:
     size: int
     target: int  # of relocations: the index of the section that they are for
     entry_size: int
+    link: int = 0  # of relocations: the symbols' section; of symbols: their names'
+    align: int = 1
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """section: its index, None for what is defined elsewhere."""
+
+    name: str
+    value: int
+    section: int | None
+    visible: bool  # to other files
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """At `offset` of a section: something of the address of `symbol`, plus `addend`."""
+
+    offset: int
+    kind: int
+    symbol: Symbol
+    addend: int
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,30 @@ class Elf:
                     found.append(struct.unpack_from("<I", section.data, at + 4)[0] & 0xFF)
         return found
 
+    def symbols(self, table: int) -> list[Symbol]:
+        """Return the symbols in section number `table` of a file of 32 bits."""
+        section, names = self.sections[table], self.sections[self.sections[table].link].data
+        found = []
+        for name, value, _, info, _, place in struct.iter_unpack("<IIIBBH", section.data):
+            text = names[name : names.index(b"\0", name)].decode()
+            found.append(Symbol(text, value, place if 0 < place < _ABSOLUTE else None, info >> 4 != 0))
+        return found
+
+    def relocations_of(self, index: int) -> list[Relocation]:
+        """Return the relocations of section number `index` of a file of 32 bits."""
+        found = []
+        for section in self.sections:
+            if section.kind == _RELA and section.target == index:
+                symbols = self.symbols(section.link)
+                for offset, info, addend in struct.iter_unpack("<IIi", section.data):
+                    found.append(Relocation(offset, info & 0xFF, symbols[info >> 8], addend))
+        return found
+
+    def defined(self) -> list[Symbol]:
+        """Return what other files may refer to."""
+        tables = [i for i, section in enumerate(self.sections) if section.kind == _SYMBOLS]
+        return [s for i in tables for s in self.symbols(i) if s.visible and s.section is not None]
+
 
 def read(data: bytes) -> Elf:
     """Read a little-endian ELF file of 32 or 64 bits, as the linker wrote it."""
@@ -56,7 +103,7 @@ def read(data: bytes) -> Elf:
     ]
     names = headers[names_at][4]
     sections = []
-    for name, kind, flags, address, offset, length, _, info, _, entry in headers:
+    for name, kind, flags, address, offset, length, link, info, align, entry in headers:
         end = data.index(b"\0", names + name)
         sections.append(
             Section(
@@ -68,6 +115,8 @@ def read(data: bytes) -> Elf:
                 size=length,
                 target=info,
                 entry_size=entry,
+                link=link,
+                align=max(align, 1),
             )
         )
     return Elf(machine, tuple(sections), wide)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Native modules (.mpy 6.3) from C, with PyPI's `ziglang` alone: compile, link at address 0, refuse, wrap.
+"""Native modules (.mpy 6.3) from C: compile, link at address 0, refuse, wrap.
 
     data = build(TARGETS["armv6m"])
     module = read(data)            # .target, .names, .code
 
-A module is one block of position-independent code and constants. Whatever a loader would have to fix (a
-global offset table, variables, pointers in tables) is refused here, with its name, rather than on a board.
+A module is one block of position-independent code and constants, made with PyPI's `ziglang` alone. Whatever
+a loader would have to fix (a global offset table, variables, pointers in tables) is refused here, with its
+name, rather than on a board. Only the module for Xtensa, made by other tools (see xtensa.py), has addresses
+that the loader fixes.
 Source of the format: MicroPython py/persistentcode.c, py/emitglue.h, tools/mpy_ld.py.
 """
 
@@ -14,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import TorporError
-from . import elf, toolchain
+from . import elf, toolchain, xtensa
+from .block import Block
 
 NAME = "torpor_native"
 NAMES = (f"{NAME}.c", "check", "invoke")  # in the order of the enum in module.c
@@ -29,7 +32,10 @@ LINK = ("-static", "--emit-relocs", "--gc-sections", "--no-relax", "--build-id=n
 _VERSION, _SUB_VERSION, _SMALL_INT_BITS = 6, 3, 31
 _FUNCTION_TABLE = b"\0"  # a constant object: the runtime's own
 _NATIVE_VIPER = 2  # kind of code, less that of bytecode
-_RELOCATED = b"\x10\xff"  # scope flag, then an empty list: some ports keep the code alive through it
+# Scope flags. The list of relocations may be empty: some ports keep the code alive through it.
+_RELOCATED, _HAS_RODATA = 0x10, 0x20
+# Opcodes in that list: a run of words to which an address is added, from a given word or from the next on.
+_RUN_TO_TEXT, _RUN_TO_RODATA, _NEXT_RUN_TO_RODATA, _END = 3, 7, 6, 0xFF
 
 # MicroPython py/persistentcode.h, MP_NATIVE_ARCH_*
 _ARCHITECTURES = (
@@ -65,8 +71,14 @@ TARGETS = {
             11,
             ("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c", "-fPIC", "-mno-relax"),
         ),
+        Target(xtensa.NAME, 10, ("--target=xtensa",)),
     )
 }
+# llc crashes on functions where the processor has coprocessors; as long as it writes objects itself, it
+# misplaces literals, so llvm-mc does.
+XTENSA_FLAGS = ("-mcpu=esp32", "-mattr=-coprocessor")
+LLC = ("-march=xtensa", *XTENSA_FLAGS, "-O2", "--function-sections")
+ASSEMBLE = ("-triple=xtensa", *XTENSA_FLAGS, "-filetype=obj")
 
 # Relocations that stand for an absolute address or an entry of a table, by the ABIs' numbers.
 _REFUSED = {
@@ -78,17 +90,35 @@ _REFUSED = {
 }  # fmt: skip
 
 
-def compile_code(target: Target) -> bytes:
+def compile_code(target: Target) -> Block:
     """Return the code and constants of the module. Raises TorporError: no compiler, or not relocatable."""
+    with tempfile.TemporaryDirectory(prefix="torpor-mpy-") as folder:
+        if target.name == xtensa.NAME:
+            return _compile_xtensa(target, Path(folder))
+        return Block(_compile_zig(target, Path(folder)))
+
+
+def _compile_zig(target: Target, scratch: Path) -> bytes:
     folder = toolchain.sources_dir()
-    with tempfile.TemporaryDirectory(prefix="torpor-mpy-") as scratch:
-        objects = [Path(name).with_suffix(".o").name for name in SOURCES]
-        for source, made in zip(SOURCES, objects, strict=True):
-            compiler = [*toolchain.zig(), "cc", *target.flags, *FLAGS, "-O2" if source in FAST else "-Os"]
-            toolchain.run([*compiler, "-c", "-o", made, str(folder / source)], Path(scratch))
-        link = ["ld.lld", *LINK, "-T", str(folder / "module.ld"), "-o", "module.elf", *objects]
-        toolchain.run([*toolchain.zig(), *link], Path(scratch))
-        return _code_of(elf.read(Path(scratch, "module.elf").read_bytes()), target)
+    objects = [Path(name).with_suffix(".o").name for name in SOURCES]
+    for source, made in zip(SOURCES, objects, strict=True):
+        compiler = [*toolchain.zig(), "cc", *target.flags, *FLAGS, "-O2" if source in FAST else "-Os"]
+        toolchain.run([*compiler, "-c", "-o", made, str(folder / source)], scratch)
+    link = ["ld.lld", *LINK, "-T", str(folder / "module.ld"), "-o", "module.elf", *objects]
+    toolchain.run([*toolchain.zig(), *link], scratch)
+    return _code_of(elf.read((scratch / "module.elf").read_bytes()), target)
+
+
+def _compile_xtensa(target: Target, scratch: Path) -> Block:
+    clang, llc, assembler = toolchain.llvm("clang"), toolchain.llvm("llc"), toolchain.llvm("llvm-mc")
+    files = []
+    for source in SOURCES:
+        compiler = [clang, *target.flags, *FLAGS, "-O2" if source in FAST else "-Os", "-emit-llvm", "-S"]
+        toolchain.run([*compiler, "-o", "a.ll", str(toolchain.sources_dir() / source)], scratch)
+        toolchain.run([llc, *LLC, "-o", "a.s", "a.ll"], scratch)
+        toolchain.run([assembler, *ASSEMBLE, "-o", "a.o", "a.s"], scratch)
+        files.append(elf.read((scratch / "a.o").read_bytes()))
+    return xtensa.link(files, "mpy_init")
 
 
 def _code_of(file: elf.Elf, target: Target) -> bytes:
@@ -111,15 +141,25 @@ def _code_of(file: elf.Elf, target: Target) -> bytes:
     return code + bytes(-len(code) % 4)
 
 
-def wrap(code: bytes, target: Target, names: tuple[str, ...] = NAMES) -> bytes:
+def wrap(block: Block, target: Target, names: tuple[str, ...] = NAMES) -> bytes:
     """Return the .mpy file of a block of code."""
     out = bytearray((ord("M"), _VERSION, target.number << 2 | _SUB_VERSION, _SMALL_INT_BITS))
     out += _vuint(len(names)) + _vuint(1)
     for name in names:
         out += _vuint(len(name) << 1) + name.encode() + b"\0"
     out += _FUNCTION_TABLE
-    out += _vuint(len(code) << 3 | _NATIVE_VIPER) + code
-    return bytes(out + _RELOCATED)
+    out += _vuint(len(block.text) << 3 | _NATIVE_VIPER) + block.text
+    if block.rodata:
+        out += _vuint(_RELOCATED | _HAS_RODATA) + _vuint(len(block.rodata)) + block.rodata
+    else:
+        out += _vuint(_RELOCATED)
+    if block.to_text:
+        out += bytes((_RUN_TO_TEXT,)) + _vuint(block.first << 1) + _vuint(block.to_text)
+        if block.to_rodata:
+            out += bytes((_NEXT_RUN_TO_RODATA,)) + _vuint(block.to_rodata)
+    elif block.to_rodata:
+        out += bytes((_RUN_TO_RODATA,)) + _vuint(block.first << 1) + _vuint(block.to_rodata)
+    return bytes(out + bytes((_END,)))
 
 
 def build(target: Target) -> bytes:
@@ -131,7 +171,11 @@ def build(target: Target) -> bytes:
 class Module:
     target: Target
     names: tuple[str, ...]
-    code: bytes
+    block: Block
+
+    @property
+    def code(self) -> bytes:
+        return self.block.text
 
 
 def read(data: bytes) -> Module:
@@ -148,10 +192,29 @@ def read(data: bytes) -> Module:
         names.append(data[at : at + (size >> 1)].decode())
         at += (size >> 1) + 1
     size, at = _read_vuint(data, at + len(_FUNCTION_TABLE))
-    module = Module(target, tuple(names), data[at : at + (size >> 3)])
-    if wrap(module.code, target, module.names) != data:
+    text = data[at : at + (size >> 3)]
+    module = Module(target, tuple(names), _read_rest(text, data, at + len(text)))
+    if wrap(module.block, target, module.names) != data:
         raise TorporError("a native module of another form", fix="run: python tools/build_native.py")
     return module
+
+
+def _read_rest(text: bytes, data: bytes, at: int) -> Block:
+    """Read what follows the text in the file."""
+    rodata, first, to_text, to_rodata = b"", 0, 0, 0
+    flags, at = _read_vuint(data, at)
+    if flags & _HAS_RODATA:
+        size, at = _read_vuint(data, at)
+        rodata = data[at : at + size]
+        at += size
+    while at < len(data) and (code := data[at]) in (_RUN_TO_TEXT, _RUN_TO_RODATA, _NEXT_RUN_TO_RODATA):
+        at += 1
+        if code != _NEXT_RUN_TO_RODATA:
+            start, at = _read_vuint(data, at)
+            first = start >> 1
+        count, at = _read_vuint(data, at)
+        to_text, to_rodata = (count, to_rodata) if code == _RUN_TO_TEXT else (to_text, count)
+    return Block(text, rodata, first, to_text, to_rodata)
 
 
 def _vuint(value: int) -> bytes:
@@ -164,8 +227,9 @@ def _vuint(value: int) -> bytes:
 
 def _read_vuint(data: bytes, at: int) -> tuple[int, int]:
     value = 0
-    while True:
+    while at < len(data):
         value = value << 7 | (data[at] & 0x7F)
         at += 1
         if not data[at - 1] & 0x80:
-            return value, at
+            break
+    return value, at

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The C sources of the native kernels, and the compilers that may be on this machine.
 
-PyPI's `ziglang` is a whole clang for every target; it makes the .mpy modules. For the shared library of this
+PyPI's `ziglang` is a whole clang for every target but Xtensa; it makes the .mpy modules. That for Xtensa is
+made by Debian's clang-22 and llvm-22, which have it as an experimental target. For the shared library of this
 machine any C compiler will do.
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,8 @@ KERNELS = (
     "reduce.c", "log_softmax.c", "resize.c", "div.c", "requantize.c",
     "mixed.c", "convert.c", "pool16.c", "binary16.c", "softmax16.c", "sigmoid16.c",
 )  # fmt: skip
+LLVM = "22"
+LLVM_PACKAGES = f"clang-{LLVM} llvm-{LLVM}"
 # of all targets: ISO C without a library, and signed overflow wraps (see torpor.h)
 COMMON = ("-std=c11", "-ffreestanding", "-fwrapv", "-fvisibility=hidden", "-g0", "-Wall", "-Wextra")
 
@@ -46,6 +50,28 @@ def zig_version() -> str:
         return version("ziglang")
     except PackageNotFoundError:
         return ""
+
+
+def llvm(tool: str) -> str:
+    """Return the command of one of LLVM's tools that know Xtensa; raise TorporError where it is missing."""
+    name = f"{tool}-{LLVM}"
+    if shutil.which(name) is None:
+        raise TorporError(
+            f"no compiler for the native module of Xtensa: {name} is missing",
+            fix=f"apt-get install {LLVM_PACKAGES}",
+        )
+    return name
+
+
+def llvm_version() -> str:
+    """Return the version of clang for Xtensa, "" where a tool is missing."""
+    try:
+        clang, *_ = [llvm(tool) for tool in ("clang", "llc", "llvm-mc")]
+    except TorporError:
+        return ""
+    said = subprocess.run([clang, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\S+)", said)
+    return found[1] if found else ""
 
 
 def host_compiler() -> list[str]:
