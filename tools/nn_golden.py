@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Rewrites tests/golden/nn: four tiny images and what tflite-micro computes with them.
+"""Rewrites tests/golden/nn: five tiny images and what tflite-micro computes with them.
 
     PYTHONPATH=device:host:tests python tools/nn_golden.py
 
 The device suite runs them on every interpreter; tests/compiler/test_golden.py fails when they are stale.
 `int8.image` has records 1 to 9, `more.image` 12 to 19, `float.image` float32 at both ends, `state.image` 40
-and 41 and a variable that starts with constants. An `.io` file holds, one after the other, inputs and the
-outputs for them, in the order of the runs.
+and 41 and a variable that starts with constants, `signal.image` 50 to 58 and 70 to 75. An `.io`
+file holds, one after the other, inputs and the outputs for them, in the order of the runs.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.builder import RELU, SAME, VALID, Builder, interpreter
+from compiler.cases_signal import custom
 from compiler.cases_state import handle, lstm_layer, svdf_layer
 from torpor_host.compiler import compile_bytes
 
@@ -130,6 +131,58 @@ def state_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
     return b.build([x], [z], (first,)), (1, 4)
 
 
+def signal_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
+    """Sound of int16 to features of int8, as micro_speech's front end, with 16 samples and 3 channels."""
+    n, bins, channels = 16, 9, 3
+    b = Builder()
+
+    def then(
+        name: str, inputs: list[int], shapes: list[tuple[tuple[int, ...], str]], **options: int
+    ) -> list[int]:
+        outputs = [b.tensor(*s) for s in shapes]
+        if name.startswith("Signal"):
+            custom(b, name, inputs, outputs, **options)
+        else:
+            b.operator(name, inputs, outputs, **options)
+        return outputs
+
+    def int16(values: object) -> int:
+        return b.tensor(np.shape(values), "int16", data=np.array(values))
+
+    x = b.tensor((n,), "int16")
+    (y,) = then("SignalWindow", [x, int16(rng.integers(500, 4097, size=n))], [((n,), "int16")], shift=12)
+    y, bits = then("SignalFftAutoScale", [y], [((n,), "int16"), ((), "int32")])
+    (y,) = then("SignalRfft", [y], [((2 * bins,), "int16")], T=7, fft_length=n)
+    (y,) = then("SignalEnergy", [y], [((bins,), "uint32")], start_index=1, end_index=8)
+    tables = [int16(rng.integers(0, 4097, size=9)) for _ in range(2)]
+    tables += [int16(t) for t in ([0, 1, 3, 5], [0, 2, 4, 6], [2, 2, 2, 3])]
+    (y,) = then("SignalFilterBank", [y, *tables], [((channels,), "uint64")], num_channels=channels)
+    (y,) = then("SignalFilterBankSquareRoot", [y, bits], [((channels,), "uint32")])
+    y, noise = then(
+        "SignalFilterBankSpectralSubtraction", [y], [((channels,), "uint32")] * 2,
+        alternate_one_minus_smoothing=15401, alternate_smoothing=983, clamping=False,
+        min_signal_remaining=819, num_channels=channels, one_minus_smoothing=15975, smoothing=409,
+        smoothing_bits=10, spectral_subtraction_bits=14,
+    )  # fmt: skip
+    gains = int16(np.sort(rng.integers(0, 40, size=125))[::-1])
+    (y,) = then("SignalPCAN", [y, noise, gains], [((channels,), "uint32")], snr_shift=6)
+    (y,) = then(
+        "SignalFilterBankLog", [y], [((channels,), "int16")], input_correction_bits=3, output_scale=64
+    )
+    (y,) = then("CAST", [y], [((channels,), "int32")])
+    for name, value in (
+        ("MUL", 256),
+        ("ADD", 333),
+        ("DIV", 666),
+        ("ADD", -128),
+        ("MINIMUM", 127),
+        ("MAXIMUM", -128),
+    ):
+        (y,) = then(name, [y, b.tensor((), "int32", data=np.array(value))], [((channels,), "int32")])
+    (y,) = then("CAST", [y], [((channels,), "int8")])
+    return b.build([x], [y]), (n,)
+
+
 def _weights(b: Builder, rng: np.random.Generator, shape: tuple[int, ...], scales: object, axis: int) -> int:
     return b.tensor(shape, "int8", scales, 0, rng.integers(-127, 128, size=shape), axis)
 
@@ -179,6 +232,7 @@ def make() -> dict[str, bytes]:
     for name, build in (
         ("int8", int8_model), ("float", float_model), ("more", more_model), ("state", state_model),
         ("wide", wide_model),
+        ("signal", signal_model),
     ):  # fmt: skip
         rng = np.random.default_rng(20261123)
         model, shape = build(rng)
@@ -187,6 +241,8 @@ def make() -> dict[str, bytes]:
         for _ in range(RUNS):
             if name == "wide":
                 x = rng.integers(-32768, 32768, size=shape).astype(np.int16)
+            elif name == "signal":
+                x = rng.normal(0, 3000, size=shape).astype("<i2")
             elif name != "float":
                 x = rng.integers(-128, 128, size=shape).astype(np.int8)
             else:

@@ -4,9 +4,10 @@
     y = run(Path("kws.tpm").read_bytes(), load_npy(Path("x.npy")), on="micropython")
 
 x is one input of the model's shape, with or without its leading 1, and gives one output of the model's
-shape; or a batch [N, ...] of them, and gives [N, ...]. int8 x goes in as it is; float x is quantized with the
-input's scale and zero point as TensorFlow Lite Micro's QUANTIZE does it (float32 division, halves away from
-zero).
+shape; or a batch [N, ...] of them, and gives [N, ...]. x of the input's own type goes in as it is; float x
+for an int8 input, or an int16 input that has a scale, is quantized with it as TensorFlow Lite Micro's
+QUANTIZE does it (float32 division, halves away from zero). A batch is run in its order on one model: what a
+streaming model keeps goes from each input to the next.
 """
 
 import io
@@ -27,6 +28,7 @@ import numpy as np
 from .compiler import image as images
 from .compiler.device import import_device
 from .compiler.image import ImageInfo, TensorInfo
+from .compiler.ir import NUMPY
 from .compiler.operators.quantize import quantize_array
 from .errors import DeviceError, TorporError
 from .files import write_whole
@@ -76,7 +78,7 @@ def run(
     on: str = "cpython",
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Return the outputs for `x`: int8, or float32 where the model's output is.
+    """Return the outputs for `x`, of the model's own type: int8, int16, int32 or float32.
 
     progress(done, total) is called after each input. Raises ImageFileError (bad image), TorporError
     (wrong shape, dtype or kernel set), DeviceError (MicroPython failed; carries its traceback).
@@ -99,7 +101,7 @@ def run(
     execute = _on_cpython if on == "cpython" else _on_micropython
     raw = execute(image, batch, info, kernels, report)
     out = info.outputs[0]
-    y = np.frombuffer(raw, dtype="<f4" if out.dtype == "float32" else "i1").copy()
+    y = np.frombuffer(raw, dtype=NUMPY[out.dtype]).copy()
     if single:
         return y.reshape(out.shape)
     return y.reshape((len(batch), *_one(out)))
@@ -124,12 +126,14 @@ def as_batch(info: ImageInfo, x: np.ndarray) -> tuple[np.ndarray, bool]:
             fix=f"give one of that shape, or a batch {['N', *one]}".replace("'", ""),
         )
     flat = x.reshape(count, -1)
-    if x.dtype == np.int8 and tensor.dtype == "int8":
+    if x.dtype == np.dtype(NUMPY[tensor.dtype]) and x.dtype.kind == "i":
         return np.ascontiguousarray(flat), single
-    if x.dtype.kind != "f":
-        wanted = "int8 or float" if tensor.dtype == "int8" else "float"
+    plain = tensor.scale == 1 and tensor.zero_point == 0  # no scale was given: float would mean nothing
+    floats_too = tensor.dtype in ("int8", "float32") or (tensor.dtype == "int16" and not plain)
+    if x.dtype.kind != "f" or not floats_too:
+        kinds = [] if tensor.dtype == "float32" else [tensor.dtype]
         raise TorporError(
-            f"the input is {x.dtype}, the model takes {wanted}",
+            f"the input is {x.dtype}, the model takes {' or '.join(kinds + ['float'] * floats_too)}",
             fix="shift uint8 by 128: (x.astype('int16') - 128).astype('int8')"
             if x.dtype == np.uint8 and tensor.dtype == "int8"
             else "convert it with astype",
@@ -140,7 +144,7 @@ def as_batch(info: ImageInfo, x: np.ndarray) -> tuple[np.ndarray, bool]:
         floats = flat.astype("<f4")
     if tensor.dtype == "float32":
         return floats, single
-    return quantize_array(floats, np.float32(tensor.scale), tensor.zero_point), single
+    return quantize_array(floats, np.float32(tensor.scale), tensor.zero_point, tensor.dtype), single
 
 
 def _installed(kernels: str) -> AbstractContextManager[None]:

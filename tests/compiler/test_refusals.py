@@ -41,7 +41,7 @@ def test_every_layer_is_named_with_its_version_and_rewrite() -> None:
     tensors = [b.tensor(shape, "int8", 0.1, 0) for _ in range(5)]
     b.operator("COS", [tensors[0]], [tensors[1]], 2)
     b.operator("LOGISTIC", [tensors[1]], [tensors[2]], 2)  # output scale not 1/256, zero point not -128
-    b.operator("CUSTOM:SignalWindow", [tensors[2]], [tensors[3]])
+    b.operator("CUSTOM:SignalFramer", [tensors[2]], [tensors[3]])
     b.operator("COS", [tensors[3]], [tensors[4]], 2)
     error = refused(b.build([tensors[0]], [tensors[4]]))
     text = str(error)
@@ -49,7 +49,7 @@ def test_every_layer_is_named_with_its_version_and_rewrite() -> None:
     assert "4 of 4 layers" in text
     assert "layer 0, 3 COS (version 2): no such operator here; rewrite the layer" in text
     assert "layer 1 LOGISTIC" in text and "zero point is not -128" in text
-    assert "layer 2 CUSTOM:SignalWindow (version 1)" in text and "features before the model" in text
+    assert "layer 2 CUSTOM:SignalFramer (version 1)" in text and "features before the model" in text
 
 
 def conv(**changes: object) -> bytes:

@@ -102,6 +102,9 @@ class TestGolden(unittest.TestCase):
             self.assertEqual(list(y), list(want))
         self.assertEqual(len(Model(read("int8.image"), "reference").state), 0)
 
+    def test_signal(self):
+        self.assertEqual(len(self.check("signal").state), 12)
+
     def test_float(self):
         model = self.check("float")
         self.assertEqual(len(model.input), 3)
@@ -130,7 +133,7 @@ class TestGolden(unittest.TestCase):
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        names = ("int8", "more", "state", "wide")
+        names = ("int8", "more", "state", "signal", "wide")
         for name, kernels in [(n, k) for n in names for k in ("reference", "viper")]:
             if kernels == "viper" and not has_viper():
                 continue
@@ -219,7 +222,7 @@ class TestBadImages(unittest.TestCase):
         """Flipped and overwritten bytes under a right CRC: ImageError or a run to the end."""
         ran = refused = 0
         state = 20261123
-        for name in ("int8.image", "float.image", "more.image", "state.image"):
+        for name in ("int8.image", "float.image", "more.image", "state.image", "signal.image"):
             good = read(name)
             for _ in range(MUTATIONS):
                 bad = bytearray(good)
@@ -237,7 +240,7 @@ class TestBadImages(unittest.TestCase):
                 model.run()
                 ran += 1
             gc.collect()
-        self.assertEqual(ran + refused, 4 * MUTATIONS)
+        self.assertEqual(ran + refused, 5 * MUTATIONS)
         self.assertTrue(ran > MUTATIONS // 10 and refused > MUTATIONS // 10, (ran, refused))
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Native reductions, resizing, DIV and QUANTIZE of int32: the bytes of tflite-micro, and damaged records."""
+"""Native reductions, resizing, DIV, QUANTIZE of int32, signal operators, plain integers: the bytes of
+tflite-micro, and damaged records."""
 
 import struct
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler import cases_div, cases_reduce, cases_resize
+from compiler import cases_div, cases_reduce, cases_resize, cases_signal
 from compiler.builder import oracle
 from host import test_native_fuzz
 from host.test_native import native
@@ -19,6 +20,7 @@ from torpor_host.kernels import library
 KINDS = {
     **cases_div.KINDS,
     **cases_reduce.KINDS,
+    **cases_signal.KINDS,
     "resize_bilinear": cases_resize.KINDS["resize_bilinear"],
 }
 
@@ -31,9 +33,11 @@ def image(kind: str, seed: int) -> bytes:
 def test_parity(kind: str) -> None:
     for seed in range(24):
         case = KINDS[kind](np.random.default_rng([seed, 77]))
-        want = oracle(case.model, case.inputs)[0]
-        got = native(compile_bytes(case.model, kind).image, case.inputs)[0]
-        assert got == want.tobytes(), f"{kind} seed {seed}: {case.label}"
+        compiled = compile_bytes(case.model, kind)
+        outputs = len(compiled.report["outputs"])
+        want = [y.tobytes() for y in oracle(case.model, case.inputs, outputs)]
+        got = native(compiled.image, case.inputs)
+        assert got == want, f"{kind} seed {seed}: {case.label}"
 
 
 @pytest.fixture

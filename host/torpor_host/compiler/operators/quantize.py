@@ -13,14 +13,15 @@ _QUANTIZE, _DEQUANTIZE, _REQUANTIZE = 10, 11, 31
 _MOST_SHIFT = {"int8": 20, "int32": 0}
 
 
-def quantize_array(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndarray:
-    """float32 [...] to int8, as TensorFlow Lite Micro's AffineQuantize: division in float32, halves away
-    from zero. Beyond int8 it saturates, infinities too (there the C code's conversion is undefined)."""
+def quantize_array(x: np.ndarray, scale: np.float32, zero_point: int, dtype: str = "int8") -> np.ndarray:
+    """float32 [...] to int8 or int16, as TensorFlow Lite Micro's AffineQuantize: division in float32, halves
+    away from zero. Beyond them it saturates, infinities too (there the C code's conversion is undefined)."""
     with np.errstate(over="ignore"):
         ratio = np.asarray(x, dtype=np.float32) / np.float32(scale)
     wide = np.clip(ratio, np.float32(-1e6), np.float32(1e6)).astype(np.float64)
     rounded = np.copysign(np.floor(np.abs(wide) + 0.5), wide).astype(np.int64)
-    return np.clip(rounded + zero_point, -128, 127).astype(np.int8)
+    limits = np.iinfo(dtype)
+    return np.clip(rounded + zero_point, limits.min, limits.max).astype(NUMPY[dtype])
 
 
 def requantize_table(x: Tensor, y: Tensor) -> np.ndarray:
