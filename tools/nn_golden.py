@@ -191,11 +191,47 @@ def _bias(b: Builder, rng: np.random.Generator, n: int, scales: np.ndarray) -> i
     return b.tensor((n,), "int32", scales, 0, rng.integers(-900, 900, size=n))
 
 
+def wide_model(rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
+    """int16 convolutions, a sum, a gate and a pool, then int8 and int4 weights: of records 80 to 94."""
+    b = Builder()
+
+    def of(shape: tuple[int, ...]) -> int:
+        return b.tensor(shape, "int16", 0.0004)
+
+    def bias(n: int, dtype: str) -> int:
+        return b.tensor((n,), dtype, 4e-6, 0, rng.integers(-90000, 90000, size=n))
+
+    scales = np.array([0.01, 0.013], dtype=np.float32)
+    same = {"padding": SAME, "strideH": 1, "strideW": 1}
+    x, first, second, total, scaled = (of((1, 4, 3, c)) for c in (1, 2, 2, 2, 2))
+    b.operator(
+        "CONV_2D", [x, _weights(b, rng, (2, 3, 3, 1), scales, 0), bias(2, "int64")], [first], 5, **same
+    )
+    b.operator(
+        "DEPTHWISE_CONV_2D", [first, _weights(b, rng, (1, 3, 3, 2), scales, 3), bias(2, "int64")], [second],
+        5, **same, depthMultiplier=1,
+    )  # fmt: skip
+    b.operator("ADD", [first, second], [total], 5)
+    gate, mean = b.tensor((1, 4, 3, 2), "int16", 2.0**-15), of((1, 2, 1, 2))
+    b.operator("LOGISTIC", [total], [gate], 3)
+    b.operator("MUL", [gate, total], [scaled], 5)
+    window = {"padding": VALID, "strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2}
+    b.operator("AVERAGE_POOL_2D", [scaled], [mean], 3, **window)
+    narrow, flat = b.tensor((1, 2, 1, 2), "int8", 0.09, 4), b.tensor((1, 4), "int8", 0.09, 4)
+    b.operator("QUANTIZE", [mean], [narrow])
+    b.operator("RESHAPE", [narrow, b.tensor((2,), "int32", data=np.array([1, 4]))], [flat])
+    y = b.tensor((1, 3), "int8", 0.2, 0)
+    weights = b.tensor((3, 4), "int4", 0.1, 0, rng.integers(-8, 8, size=(3, 4)))
+    b.operator("FULLY_CONNECTED", [flat, weights, -1], [y], 10)
+    return b.build([x], [y]), (1, 4, 3, 1)
+
+
 def make() -> dict[str, bytes]:
     """Return file name -> content."""
     files = {}
     for name, build in (
         ("int8", int8_model), ("float", float_model), ("more", more_model), ("state", state_model),
+        ("wide", wide_model),
         ("signal", signal_model),
     ):  # fmt: skip
         rng = np.random.default_rng(20261123)
@@ -203,7 +239,9 @@ def make() -> dict[str, bytes]:
         io = b""
         peer = interpreter(model)
         for _ in range(RUNS):
-            if name == "signal":
+            if name == "wide":
+                x = rng.integers(-32768, 32768, size=shape).astype(np.int16)
+            elif name == "signal":
                 x = rng.normal(0, 3000, size=shape).astype("<i2")
             elif name != "float":
                 x = rng.integers(-128, 128, size=shape).astype(np.int8)

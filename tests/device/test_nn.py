@@ -79,6 +79,9 @@ class TestGolden(unittest.TestCase):
     def test_more(self):
         self.assertEqual(self.check("more").output_shape, (1, 3, 6, 4))
 
+    def test_wide(self):
+        self.assertEqual(self.check("wide").output_shape, (1, 3))
+
     def test_state(self):
         model = self.check("state")
         self.assertTrue(len(model.state) > 30)
@@ -130,7 +133,7 @@ class TestGolden(unittest.TestCase):
             self.skipTest("the heap can be locked on MicroPython")
         import micropython
 
-        names = ("int8", "more", "state", "signal")
+        names = ("int8", "more", "state", "signal", "wide")
         for name, kernels in [(n, k) for n in names for k in ("reference", "viper")]:
             if kernels == "viper" and not has_viper():
                 continue
