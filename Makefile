@@ -34,6 +34,8 @@ bench: setup
 	$(BIN)/python -m pip install -q -e '.[bench]'
 	$(BIN)/python tools/bench/run.py
 	$(BIN)/python tools/bench/native.py
+	$(BIN)/python tools/bench/on_micropython.py
+	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/cortex.py --layers
 
 soak: setup
 	$(BIN)/python -m pytest -q -m soak

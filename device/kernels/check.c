@@ -76,3 +76,14 @@ void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shi
         for (uint32_t i = 0; i < units; i++)
             need_shift(m, ((const int32_t *)(const void *)(m->weights + shifts))[i]);
 }
+
+void need_rows(struct image *m, int32_t offset, int32_t rows, uint32_t row_bytes)
+{
+    need_ram(m, offset, times((uint32_t)rows, row_bytes));
+}
+
+void need_constants(struct image *m, int32_t offset, uint32_t count, uint32_t item_bytes)
+{
+    need_int8(m, offset, times(count, item_bytes));
+    need_here(m, ((uint32_t)offset & (item_bytes - 1)) == 0);
+}

@@ -22,6 +22,7 @@ struct record {
     int32_t arguments[];
 };
 
+/* Within the state, the first of the arena. */
 static void check_record(struct image *m, const struct record *r)
 {
     const int32_t *a = r->arguments;

@@ -70,12 +70,16 @@ void need_shift(struct image *m, int32_t shift);
 /* bias [units]; multipliers and shifts [1] (step 0) or [units] (step 1) */
 void need_output(struct image *m, int32_t bias, int32_t multipliers, int32_t shifts, uint32_t units, int32_t step);
 
+/* `rows` of `row_bytes` in the arena; `count` constants of `item_bytes` each. */
+void need_rows(struct image *m, int32_t offset, int32_t rows, uint32_t row_bytes);
+void need_constants(struct image *m, int32_t offset, uint32_t count, uint32_t item_bytes);
+
 static inline const int8_t *int8_at(const struct image *m, int32_t offset)
 {
     return (const int8_t *)m->weights + offset;
 }
 
-/* need_int16() has seen to the alignment. */
+/* need_constants() has seen to the alignment. */
 static inline const int16_t *int16_at(const struct image *m, int32_t offset)
 {
     return (const int16_t *)(const void *)(m->weights + offset);

@@ -44,21 +44,27 @@ static inline int32_t doubled(int32_t x)
     return x < 0x40000000 ? (int32_t)((uint32_t)x << 1) : 0x7fffffff;
 }
 
+/* Not inlined: ten of them on a Cortex-M0+ would be half a KiB. */
+static __attribute__((noinline)) int32_t product(int32_t a, int32_t b)
+{
+    return multiply_q31(a, b);
+}
+
 /* ln of x >= 1, Q19 in, Q26 out. Source: log_x_for_x_greater_than_or_equal_to_1, TensorFlow Lite's common.h. */
 static int32_t logarithm(int32_t x)
 {
     const int32_t root = 1518500250, fourth_root = 1805811301; /* of 1/2, Q31 */
-    int32_t bits = bits_of((uint32_t)x), less = bits_of((uint32_t)multiply_q31(x, root));
+    int32_t bits = bits_of((uint32_t)x), less = bits_of((uint32_t)product(x, root));
     int32_t power_a = (bits - 20) * (1 << 25) + (1 << 23), power_b = (less - 19) * (1 << 25) - (1 << 23);
     int32_t b = less < bits ? 0x7fffffff : (int32_t)((uint32_t)x << (31 - less));
-    int32_t r = smaller(doubled(multiply_q31((int32_t)((uint32_t)x << (31 - bits)), root)), b);
+    int32_t r = smaller(doubled(product((int32_t)((uint32_t)x << (31 - bits)), root)), b);
     int32_t power = power_a > power_b ? power_a : power_b;
     int32_t p = (int32_t)(((uint32_t)r + (uint32_t)fourth_root + 1) >> 1), q = (r - fourth_root) * 2;
-    int32_t square = multiply_q31(q, q);
-    int32_t above = multiply_q31(q, r) + multiply_q31(multiply_q31(q, square), 117049297);
-    int32_t below = multiply_q31(p, 1057819769 + q + multiply_q31(127690142, square)) + multiply_q31(638450708, q);
+    int32_t square = product(q, q);
+    int32_t above = product(q, r) + product(product(q, square), 117049297);
+    int32_t below = product(p, 1057819769 + q + product(127690142, square)) + product(638450708, q);
     above = (above + 32 - (above < 0)) >> 6;
-    return doubled(multiply_q31(power, 1488522236) + multiply_q31(above, reciprocal((uint32_t)below)));
+    return doubled(product(power, 1488522236) + product(above, reciprocal((uint32_t)below)));
 }
 
 void torpor_log_softmax(const struct image *m, const int32_t *a, uint32_t code)

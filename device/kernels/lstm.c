@@ -28,19 +28,20 @@ void torpor_check_lstm(struct image *m, const int32_t *a, uint32_t n, uint32_t c
     need(m, 0 <= a[TANH_SHIFT] && a[TANH_SHIFT] <= 15);
     if (m->verdict)
         return;
-    uint32_t rows = times((uint32_t)a[BATCHES], (uint32_t)a[STEPS]), units = (uint32_t)a[UNITS];
+    int32_t rows = (int32_t)times((uint32_t)a[BATCHES], (uint32_t)a[STEPS]);
+    uint32_t units = (uint32_t)a[UNITS];
     uint32_t states = times((uint32_t)a[BATCHES], units), gates = times(GATES, units);
-    need_ram(m, a[IN], times(rows, (uint32_t)a[DEPTH]));
-    need_ram(m, a[OUT], times(rows, units));
+    need_rows(m, a[IN], rows, (uint32_t)a[DEPTH]);
+    need_rows(m, a[OUT], rows, units);
     need_state(m, a[HIDDEN], states);
     need_state(m, a[CELL], times(states, 2));
     need(m, (a[CELL] & 1) == 0);
-    need_int8(m, a[WEIGHTS], times(gates, (uint32_t)a[DEPTH]));
-    need_int32(m, a[BIAS], gates);
-    need_int8(m, a[RECURRENT], times(gates, units));
-    need_int32(m, a[RECURRENT_BIAS], gates);
-    need_int32(m, a[SCALES], 2 * PAIRS);
-    need_int16(m, a[SIGMOID], 256);
+    need_constants(m, a[WEIGHTS], times(gates, (uint32_t)a[DEPTH]), 1);
+    need_constants(m, a[BIAS], gates, 4);
+    need_constants(m, a[RECURRENT], times(gates, units), 1);
+    need_constants(m, a[RECURRENT_BIAS], gates, 4);
+    need_constants(m, a[SCALES], 2 * PAIRS, 4);
+    need_constants(m, a[SIGMOID], 256, 2);
     if (m->verdict)
         return;
     const int32_t *scales = int32_at(m, a[SCALES]);

@@ -73,6 +73,14 @@ static inline void pair_sums(const uint32_t *pair, const int8_t *w0, const int8_
         depth &= 3;
     }
 #undef STEP
+#else
+#define STEP(k)                                 \
+    a += x[2 * k] * w0[k], b += x[2 * k] * w1[k]; \
+    c += x[2 * k + 1] * w0[k], d += x[2 * k + 1] * w1[k];
+    for (; depth >= 4; depth -= 4, x += 8, w0 += 4, w1 += 4) {
+        STEP(0) STEP(1) STEP(2) STEP(3)
+    }
+#undef STEP
 #endif
     for (; depth; depth--, x += 2, w0++, w1++) {
         a += x[0] * w0[0];

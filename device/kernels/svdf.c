@@ -23,20 +23,17 @@ void torpor_check_svdf(struct image *m, const int32_t *a, uint32_t n, uint32_t c
         return;
     uint32_t filters = times((uint32_t)a[UNITS], (uint32_t)a[RANK]), memory = times(filters, (uint32_t)a[MEMORY]);
     uint32_t item = a[WIDE] ? 2 : 1;
-    need_ram(m, a[IN], times((uint32_t)a[BATCHES], (uint32_t)a[DEPTH]));
-    need_ram(m, a[OUT], times((uint32_t)a[BATCHES], (uint32_t)a[UNITS]));
+    need_rows(m, a[IN], a[BATCHES], (uint32_t)a[DEPTH]);
+    need_rows(m, a[OUT], a[BATCHES], (uint32_t)a[UNITS]);
     need_state(m, a[STATE], times(times((uint32_t)a[BATCHES], memory), item));
     need(m, -128 <= a[ZERO] && a[ZERO] <= 127);
     need(m, !a[WIDE] || (a[ZERO] == 0 && (a[STATE] & 1) == 0));
     need_shift(m, a[SHIFT]);
     need_shift(m, a[OUT_SHIFT]);
-    need_int8(m, a[WEIGHTS], times(filters, (uint32_t)a[DEPTH]));
-    need_int32(m, a[BIAS], filters);
-    if (a[WIDE])
-        need_int16(m, a[TIMES], memory);
-    else
-        need_int8(m, a[TIMES], memory);
-    need_int32(m, a[OUT_BIAS], (uint32_t)a[UNITS]);
+    need_constants(m, a[WEIGHTS], times(filters, (uint32_t)a[DEPTH]), 1);
+    need_constants(m, a[BIAS], filters, 4);
+    need_constants(m, a[TIMES], memory, item);
+    need_constants(m, a[OUT_BIAS], (uint32_t)a[UNITS], 4);
 }
 
 /* Twice a filter and unit, after all of their products. */

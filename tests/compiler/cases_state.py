@@ -33,7 +33,8 @@ def svdf_layer(b: Builder, rng: Rng, x: int, batches: int, depth: int, scale: fl
     state_zero = 0 if wide else int(rng.choice([0, _zero(rng)]))
     loud = wide and rng.integers(4) == 0  # sums over time that pass 32 bits and wrap
     most = (32768 if loud else 300) if wide else 128
-    times = rng.integers(-most, most, size=(filters, memory))
+    times = rng.integers(most // 2 if loud else -most, most, size=(filters, memory))
+    state_scale *= 0.1 if loud else 1
     t_scale = float(np.float32(rng.uniform(0.5, 2) / most))
     time = b.tensor((filters, memory), "int16" if wide else "int8", t_scale, 0, times)
     bias_scale = np.float32(state_scale) * np.float32(t_scale)

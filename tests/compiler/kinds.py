@@ -6,6 +6,7 @@ from collections.abc import Callable
 from compiler import (
     builder,
     cases_binary,
+    cases_blocks,
     cases_div,
     cases_graph,
     cases_move,
@@ -18,8 +19,8 @@ from compiler import (
 from compiler.builder import Case, Rng
 
 _SOURCES = (
-    builder, cases_binary, cases_div, cases_graph, cases_move, cases_reduce, cases_resize, cases_signal,
-    cases_state, cases_unary,
+    builder, cases_binary, cases_blocks, cases_div, cases_graph, cases_move, cases_reduce, cases_resize,
+    cases_signal, cases_state, cases_unary,
 )  # fmt: skip
 
 KINDS: dict[str, Callable[[Rng], Case]] = {

@@ -17,7 +17,7 @@ from torpor.errors import ImageError
 from torpor.nn.model import Model
 from torpor_host.compiler import compile_bytes, image
 from torpor_host.errors import ImageFileError
-from torpor_host.kernels import ulab_stand_in
+from torpor_host.kernels import library, ulab_stand_in
 
 IMAGES = [
     compile_bytes(KINDS[kind](np.random.default_rng([5, i])).model, kind).image
@@ -105,7 +105,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(max_examples=400, deadline=5000)
 @given(mutated(), st.sampled_from(KERNELS))
 def test_mutated_images_are_refused_or_run(data: bytes, kernels: str) -> None:
-    with ulab_stand_in.installed(), warnings.catch_warnings():
+    with ulab_stand_in.installed(), library.installed(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float32 overflow in the stand-in is no news
         try:
             model = Model(data, kernels)

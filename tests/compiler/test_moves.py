@@ -51,6 +51,26 @@ def test_parts_along_an_inner_axis_are_copied() -> None:
     same(data, x)
 
 
+def test_an_alias_read_before_its_tensor_is_joined() -> None:
+    """As in microWakeWord's models: what was reshaped is used, then joined with something else."""
+    b = Builder()
+    x, h, y = (
+        b.tensor((1, 16), "int8", 0.1, 0),
+        b.tensor((1, 16), "int8", 0.1, 0),
+        b.tensor((1, 16), "int8", 0.1, 0),
+    )
+    flat, whole = b.tensor((16,), "int8", 0.1, 0), b.tensor((1, 32), "int8", 0.1, 0)
+    z = b.tensor((16,), "int8", 0.1, 0)
+    b.operator("RELU", [x], [h])
+    b.operator("RESHAPE", [h, b.tensor((1,), "int32", data=np.array([16]))], [flat])
+    b.operator("LEAKY_RELU", [flat], [z], alpha=0.5)
+    b.operator("RESHAPE", [z, b.tensor((2,), "int32", data=np.array([1, 16]))], [y])
+    b.operator("CONCATENATION", [h, y], [whole], axis=1)
+    data = b.build([x], [whole])
+    assert names(data) == ["LOOKUP", "LOOKUP"]
+    same(data, np.arange(-8, 8).astype(np.int8).reshape(1, 16))
+
+
 def test_concatenation_is_computed_in_place() -> None:
     b = Builder()
     x, y = b.tensor((1, 16), "int8", 0.1, 0), b.tensor((1, 32), "int8", 0.1, 0)

@@ -184,6 +184,26 @@ def test_a_streaming_convolution_copies_its_frames_once_each_way(early: bool) ->
     assert "state 48" in image.describe(info)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_variable_of_float32(early: bool) -> None:
+    """Bytes are moved, whatever they are: this run's input or the last one's, quantized."""
+    b = Builder()
+    x, old = b.tensor((1, 5), "float32"), b.tensor((1, 5), "float32")
+    q, y = b.tensor((1, 5), "int8", 0.05, 3), b.tensor((1, 5), "int8", 1 / 256, -128)
+    var = handle(b, "sample")
+    steps = [("READ_VARIABLE", [var], [old]), ("ASSIGN_VARIABLE", [var, x], [])]
+    for name, inputs, outputs in reversed(steps) if early else steps:
+        b.operator(name, inputs, outputs)
+    b.operator("QUANTIZE", [old], [q])
+    b.operator("LOGISTIC", [q], [y], 2)
+    data = b.build([x], [y])
+    rng = np.random.default_rng(1)
+    runs = [[rng.normal(0, 3, (1, 5)).astype(np.float32)] for _ in range(3)]
+    for kernels in ("reference", "ulab"):
+        model = model_of(compile_bytes(data, "floats").image, kernels)
+        assert run(model, runs) == oracle(interpreter(data), runs, 1)
+
+
 def test_what_call_once_assigns_is_there_at_first_and_after_reset() -> None:
     init = np.random.default_rng(2).integers(-128, 128, size=(1, 3, 1, 16)).astype(np.int8)
     data = stream(True, init)

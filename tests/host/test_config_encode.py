@@ -324,6 +324,7 @@ def changed(**parts: object) -> dict[str, object]:
         (changed(inputs={"scale": 1e-7}), "inputs[0].std", "std is too small", "training data"),
         (changed(inputs={"scale": 100.0}), "inputs[0].std", "std is too large", "training data"),
         (changed(flash_bytes=7_000_000), "model.file", "needs 7000000 bytes of file system", "smaller model"),
+        (changed(persistent_bytes=64), "model.file", "keeps 64 bytes", "without streaming state"),
         (changed(peak_ram_bytes=150_000, weights_bytes=50_000), "model.file", "of Python heap", "smaller"),
     ],
 )  # fmt: skip

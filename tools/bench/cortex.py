@@ -101,10 +101,9 @@ def main() -> int:
             print(f"{path.stem:24}{name:10}{done.total:>13,}{per} per MAC{beside}")
             for op, spent in done.layers:
                 n, what = macs(op), describe(op)
-                compared = path.stem in CMSIS_NN and name in CMSIS_NN[path.stem]
-                peer = CMSIS_NN_LAYERS.get(what) if compared else 0
                 per = f"{spent / n:6.2f} per MAC" if n else ""
-                print(f"    {what:34}{spent:>12,}{per:16}{f'   CMSIS-NN {peer:,}' if peer else ''}".rstrip())
+                beside = f"   CMSIS-NN {CMSIS_NN_LAYERS[what]:,}" if peer and what in CMSIS_NN_LAYERS else ""
+                print(f"    {what:34}{spent:>12,}{per:16}{beside}".rstrip())
     return 0
 
 

@@ -16,6 +16,7 @@ from . import reference
 from .fixed import scale
 
 _RUN = 256
+_MOST_VALUES = 1 << 15  # int8 that sum to at most 2**22
 
 
 def bind(code, args, image, arena):
@@ -27,6 +28,8 @@ def bind(code, args, image, arena):
         return _conv(t)
     if code == 3 and args[9] == args[6] and args[10] * args[11] <= _RUN:
         return _depthwise(t)
+    if code == 20 and t[7] == 1 and t[8] <= _MOST_VALUES:
+        return _total(t) or (kernel, t)
     return kernel, t
 
 
@@ -140,3 +143,29 @@ def _depthwise_run(args):
                     acc = scale(int(sums[i]) + bias[i], multipliers[i * step], shifts[i * step]) + zero
                     arena[y] = low if acc < low else high if acc > high else acc
                     y += 1
+
+
+def _total(t):
+    """Sums of the columns or the rows of a matrix: a product with ones. None if they are neither."""
+    arena, x, y, n0, n1, a0, a1, _, r1, _, b1, start, mul, shift, zero = t
+    columns = a1 == 1 and b1 == n1
+    if not columns and (a1 != r1 or b1 != 1):
+        return None
+    ones = np.zeros(r1, dtype=np.int8)
+    ones[0:r1] = 1
+    ones = ones.reshape((1, r1) if columns else (r1, 1))
+    pairs = []
+    for i in range(n0):
+        values = _int8(arena, x + i * a0, n1 * r1)
+        pairs.append((ones, values.reshape((r1, n1))) if columns else (values.reshape((n1, r1)), ones))
+    return _total_run, (arena, y, n1, pairs, start, mul, shift, zero)
+
+
+def _total_run(t):
+    arena, y, n1, pairs, start, mul, shift, zero = t
+    for left, right in pairs:
+        sums = np.dot(left, right).reshape((n1,))
+        for k in range(n1):
+            acc = scale(int(sums[k]) + start, mul, shift) + zero
+            arena[y] = -128 if acc < -128 else 127 if acc > 127 else acc
+            y += 1

@@ -102,6 +102,14 @@ class Graph:
             index = self.storage[index]
         return index
 
+    def chain(self, index: int) -> list[int]:
+        """The tensor and all that it lies in, up to the root."""
+        found = [index]
+        while self.storage.get(index, index) != index:
+            index = self.storage[index]
+            found.append(index)
+        return found
+
     def shift(self, index: int) -> int:
         """Bytes from the start of the root's memory to where this tensor starts."""
         total = 0

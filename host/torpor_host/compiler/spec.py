@@ -36,17 +36,10 @@ def _tensors_of(graph: Graph) -> set[int]:
 def _defined_before_use(graph: Graph) -> bool:
     known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None or t.variable}
     for op in graph.operators:
-        if any(t >= 0 and not _is_known(graph, t, known) for t in op.inputs):
+        if not all(known.intersection(graph.chain(t)) for t in op.inputs if t >= 0):
             return False
         known.update(op.outputs)
-    return all(_is_known(graph, t, known) for t in graph.outputs)
-
-
-def _is_known(graph: Graph, t: int, known: set[int]) -> bool:
-    """An alias is as soon as what it is an alias of, which may lie in something larger that is not yet."""
-    while t not in known and graph.storage.get(t, t) != t:
-        t = graph.storage[t]
-    return t in known
+    return all(known.intersection(graph.chain(t)) for t in graph.outputs)
 
 
 def _defined_once(graph: Graph) -> bool:

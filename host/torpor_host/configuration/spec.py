@@ -215,7 +215,8 @@ class NodeSpec:
     def check_model(self, report: Mapping[str, Any]) -> list[str]:
         """Return what does not fit between compiled model, configuration and board, one line each.
 
-        report: inputs and outputs (dtype, shape, scale, zero_point), flash_, peak_ram_, weights_bytes.
+        report: inputs and outputs (dtype, shape, scale, zero_point), flash_, peak_ram_, persistent_,
+        weights_bytes.
         """
         found: list[str] = []
         inputs, outputs = report["inputs"], report["outputs"]
@@ -230,6 +231,10 @@ class NodeSpec:
                 found.append(
                     self._say(file, f"its {word} is {kind}; quantize the model to int8 input and output")
                 )
+        kept = report.get("persistent_bytes", 0)
+        if kept:
+            what = f"the model keeps {kept} bytes from run to run, which a node loses when it sleeps"
+            found.append(self._say(file, f"{what}; export it without streaming state"))
         if found:
             return found
         wanted, given = math.prod(inputs[0]["shape"]), len(self.features)

@@ -73,16 +73,22 @@ def _depthwise_channels(graph: Graph, op: Operator) -> bool:
     return w[0] == 1 and w[3] == y[3] and y[3] % x[3] == 0
 
 
+def conv_scratch(depth: int, direct: bool) -> int:
+    """Bytes that a CONV_2D wants, as device/torpor/nn/conv.py says. depth: values in a window; direct: it is
+    a pixel, read where it lies."""
+    return (depth + 3) // 4 * 4 * (4 if direct else 5)
+
+
 def _scratch_as(code: int) -> Callable[[Graph, Operator], int]:
     """As device/torpor/nn/conv.py says."""
 
     def scratch(graph: Graph, op: Operator) -> int:
         _, fh, fw, _ = graph.input(op, 1).shape
         c, n = graph.input(op, 0).shape[3], graph.output(op).shape[3]
+        if code != _DEPTHWISE:
+            return conv_scratch(fh * fw * c, fh == fw == 1)
         window = (fh * fw * c + 3) // 4 * 4
-        if code == _DEPTHWISE:
-            return 3 * window + 12 * n if n == c else window
-        return window * (4 if fh == fw == 1 else 5)
+        return 3 * window + 12 * n if n == c else window
 
     return scratch
 

@@ -29,6 +29,7 @@ from .base import (
     padding_before,
     window_ok,
 )  # fmt: skip
+from .conv import conv_scratch
 from .move import COPY
 from .weights import (
     BIAS,
@@ -87,12 +88,13 @@ def _pairs(graph: Graph, op: Operator) -> Iterator[tuple[_Phase, _Phase]]:
 
 
 def _parts(graph: Graph, op: Operator) -> tuple[int, int]:
-    """Bytes of scratch: one phase's output, where that is not the whole, and a window of the input."""
+    """Bytes of scratch: one phase's output, where that is not the whole, and what a convolution wants."""
     n, c = graph.output(op).shape[3], graph.input(op, 2).shape[3]
     pairs = list(_pairs(graph, op))
     batch = graph.output(op).shape[0]
     result = 0 if _alone(op) else max(batch * down.count * across.count * n for down, across in pairs)
-    window = max(len(down.taps) * len(across.taps) * c for down, across in pairs)
+    taps = max(1, *(len(down.taps) * len(across.taps) for down, across in pairs))
+    window = conv_scratch(taps * c, direct=False)  # here a 1x1 may be padded
     return -(-result // 16) * 16, window
 
 
@@ -103,7 +105,7 @@ def _alone(op: Operator) -> bool:
 def _lower(graph: Graph, op: Operator, places: Places) -> list[Record]:
     conv = _as_conv(op)
     y = graph.output(op)
-    pairs = multipliers(graph, conv, single_float=False)
+    pairs = [(m, s) if m else (0, -1) for m, s in multipliers(graph, conv, single_float=False)]  # as `place`
     scales = (
         *(places.weights(np.array(v, dtype="<i4")) for v in zip(*pairs, strict=True)),
         int(len(pairs) > 1),
