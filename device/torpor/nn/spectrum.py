@@ -118,9 +118,11 @@ def rfft(t):
         m = 2 if radix == 2 else 1
         while m < half:
             step = half // (2 * m)
-            for p in range(y, y + 4 * half, 16 * m):
+            p = y
+            while p < y + 4 * half:  # range() with a step that is no constant would be an object
                 for k in range(m):
                     _butterfly4(arena, p + 4 * k, 4 * m, twiddles, k * step)
+                p += 16 * m
             m *= 4
         _unpack(arena, y, half, unpacking)
         x += 2 * size
