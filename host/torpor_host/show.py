@@ -67,6 +67,15 @@ def compiled(report: Mapping[str, Any], path: Path) -> str:
         ("peak RAM", f"{report['peak_ram_bytes']:,} B without weights"),
         ("MACs", f"{report['macs']:,}"),
     ]
+    if report["patches"]:
+        p = report["patches"]
+        items.append(
+            (
+                "patches",
+                f"layers {p['first_layer']} to {p['last_layer']} in {p['bands']} bands of {p['rows']} rows: "
+                f"{p['extra_macs']:,} more MACs (+{p['extra_percent']:g} %)",
+            )
+        )
     for word, tensors in (("input", report["inputs"]), ("output", report["outputs"])):
         for t in tensors:
             items.append(
