@@ -105,6 +105,11 @@ def parser() -> _Parser:
     p.add_argument(
         "--on", choices=("cpython", "micropython"), default="cpython", help="interpreter (default: cpython)"
     )
+    p.add_argument(
+        "--weights",
+        choices=("rom", "ram", "stream"),
+        help="seen where they lie, loaded, or read layer by layer (default: what there is memory for)",
+    )
     _add_json(p)
     p.set_defaults(run=verbs.infer)
 

@@ -65,6 +65,7 @@ def compiled(report: Mapping[str, Any], path: Path) -> str:
             f"{report['arena_bytes']:,} B (no plan can do with less than {report['lower_bound_bytes']:,} B)",
         ),
         ("peak RAM", f"{report['peak_ram_bytes']:,} B without weights"),
+        ("weights", "RAM " + ", ".join(f"{k} {n:,} B" for k, n in report["weights_ram_bytes"].items())),
         ("MACs", f"{report['macs']:,}"),
     ]
     if report["patches"]:

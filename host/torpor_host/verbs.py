@@ -98,7 +98,7 @@ def infer(args: argparse.Namespace) -> int:
     data = _read_image(args.image)
     x = engine.load_npy(args.input)
     with bar("infer", 100, "%") as update:
-        y = engine.run(data, x, args.kernels, args.on, progress=lambda done, of: update(100 * done / of))
+        y = engine.run(data, x, args.kernels, args.on, lambda done, of: update(100 * done / of), args.weights)
     engine.save_npy(args.output, y)
     result = {"shape": list(y.shape), "dtype": str(y.dtype), "kernels": args.kernels, "on": args.on}
     if args.json:

@@ -16,7 +16,9 @@ from compiler.kinds import KINDS
 from compiler.test_patches import network
 from torpor.errors import ImageError
 from torpor.nn.model import Model, load
+from torpor_host import infer
 from torpor_host.compiler import compile_bytes
+from torpor_host.errors import TorporError
 from torpor_host.kernels import library, ulab_stand_in
 from torpor_host.paths import device_dir
 from torpor_host.simulate import interpreter
@@ -167,3 +169,17 @@ def test_short_of_memory_it_streams(tmp_path: Path, shared_data: Path) -> None:
     want = oracle(data, [(np.arange(64) % 100 - 50).astype(np.int8)[None]])[0].tobytes().hex()
     for heap_bytes, mode in ((4 << 20, "ram"), (190_000, "stream")):
         assert on_micropython(_SHORT_OF_MEMORY, device_dir(), file, heap_bytes=heap_bytes) == [[mode, want]]
+
+
+@pytest.mark.parametrize("on", ["cpython", "micropython"])
+def test_infer_in_every_mode(on: str) -> None:
+    case = KINDS["fully_connected"](np.random.default_rng(0))
+    compiled = compile_bytes(case.model, "m")
+    held = compiled.report["weights_ram_bytes"]
+    assert held["rom"] == 0 < held["stream"] <= held["ram"] == compiled.report["weights_bytes"]
+    want = oracle(case.model, case.inputs)[0].reshape(-1)
+    for mode in MODES:
+        got = infer.run(compiled.image, case.inputs[0], "reference", on, weights=mode)
+        assert np.array_equal(got.reshape(-1), want)
+    with pytest.raises(TorporError, match="can't stream"):
+        infer.run(compiled.image, case.inputs[0], "native", on, weights="stream")

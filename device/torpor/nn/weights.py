@@ -56,6 +56,9 @@ class Stream:
         self._at = [0, 0]
         self.reads = []
 
+    def size_bytes(self):
+        return self._most[0] + 4 * self._most[1]
+
     def allocate(self):
         gc.collect()
         self._views = [memoryview(zeros("bi"[i], self._most[i])) for i in range(2)]

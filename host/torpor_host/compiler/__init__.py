@@ -78,6 +78,8 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "scratch_bytes": 0,  # outside the arena; what operators need is planned within it
         "persistent_bytes": 0,  # state between runs; none of these operators has any
         "peak_ram_bytes": layout.arena_bytes,  # weights excluded
+        # RAM that the weights take, by how they are held: in place, loaded, or one record's at a time
+        "weights_ram_bytes": {"rom": 0, "ram": info_weights, "stream": image.largest_record_bytes(blob)},
         "macs": image.macs(graph),
         "operators": layers,
         "inputs": [_edge(graph.tensors[t]) for t in graph.inputs],
