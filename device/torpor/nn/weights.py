@@ -13,7 +13,8 @@ from .image import zeros
 class Rom:
     """block: the whole image as a buffer: bytes, or a memoryview of a file in ROMFS.
 
-    MicroPython's memoryviews can't be cast to signed bytes, so there it is a uctypes array.
+    MicroPython's memoryviews can't be cast to signed bytes, so there int8 values are a uctypes array, which
+    can be indexed and no more. int32 values are few, may lie anywhere in ROMFS, and are read.
     """
 
     def __init__(self, block, read):
@@ -31,10 +32,9 @@ class Rom:
         u = self._uctypes
         if u is None:
             return self._block[start : start + count * size].cast(kind)
-        at = self._address + start
-        if at % size:  # a file in ROMFS may begin anywhere; its int32 values are few
+        if size > 1:
             return self._read(kind, size, start, count)
-        return u.struct(at, (u.ARRAY, count | (u.INT8 if size == 1 else u.INT32)))
+        return u.struct(self._address + start, (u.ARRAY, count | u.INT8))
 
 
 class Stream:
