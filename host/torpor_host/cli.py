@@ -79,6 +79,9 @@ def parser() -> _Parser:
     p.add_argument("model", type=Path, help="int8 .tflite")
     p.add_argument("-o", "--output", type=Path, required=True, help="image to write")
     p.add_argument("--board", help="fail if it does not fit this board")
+    p.add_argument(
+        "--ram", metavar="SIZE", help="split layers into patches until it runs in so much, e.g. 48KB"
+    )
     _add_json(p)
     p.set_defaults(run=verbs.compile_)
 
@@ -101,6 +104,11 @@ def parser() -> _Parser:
     )
     p.add_argument(
         "--on", choices=("cpython", "micropython"), default="cpython", help="interpreter (default: cpython)"
+    )
+    p.add_argument(
+        "--weights",
+        choices=("rom", "ram", "stream"),
+        help="seen where they lie, loaded, or read layer by layer (default: what there is memory for)",
     )
     _add_json(p)
     p.set_defaults(run=verbs.infer)

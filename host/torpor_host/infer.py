@@ -38,6 +38,7 @@ from .simulate import interpreter
 
 KERNELS = ("reference", "ulab", "viper", "native")
 PLACES = ("cpython", "micropython")
+WEIGHTS = ("rom", "ram", "stream")
 Progress = Callable[[int, int], None]
 # What numpy's reader of headers, which evaluates text, may raise when that text is damaged.
 _DAMAGED = (
@@ -45,15 +46,21 @@ _DAMAGED = (
     RecursionError, MemoryError, OverflowError,
 )  # fmt: skip
 
-# Runs under MicroPython: DEVICE_DIR IMAGE X Y KERNELS; one line per run, or one that says what is missing.
+# Runs under MicroPython: DEVICE_DIR IMAGE X Y KERNELS WEIGHTS; one line per run, or one that says what is
+# missing.
 # A native module lies beside it.
 _RUNNER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from torpor.errors import ImageError
-from torpor.nn.model import load
+from torpor.nn.model import Model, load
+mode = None if sys.argv[6] == "auto" else sys.argv[6]
 try:
-    model = load(sys.argv[2], sys.argv[5])
+    if mode == "rom":
+        with open(sys.argv[2], "rb") as f:
+            model = Model(f.read(), sys.argv[5], mode)
+    else:
+        model = load(sys.argv[2], sys.argv[5], mode)
 except ImportError as e:
     print("missing", e)
     sys.exit(3)
@@ -77,9 +84,11 @@ def run(
     kernels: str = "reference",
     on: str = "cpython",
     progress: Progress | None = None,
+    weights: str | None = None,
 ) -> np.ndarray:
     """Return the outputs for `x`, of the model's own type: int8, int16, int32 or float32.
 
+    weights: one of WEIGHTS, as torpor.nn.model.Model has them; None: as it chooses.
     progress(done, total) is called after each input. Raises ImageFileError (bad image), TorporError
     (wrong shape, dtype or kernel set), DeviceError (MicroPython failed; carries its traceback).
     """
@@ -90,6 +99,11 @@ def run(
         )
     if kernels == "viper" and on == "cpython":
         raise TorporError("viper is MicroPython's", fix="add --on micropython")
+    if weights not in (None, *WEIGHTS) or (kernels, weights) == ("native", "stream"):
+        raise TorporError(
+            f"weights {weights!r} with {kernels} kernels: no such combination",
+            fix=f"weights: {', '.join(WEIGHTS)}; native kernels can't stream",
+        )
     info = images.read(image, "image")
     if len(info.inputs) != 1 or len(info.outputs) != 1:
         raise TorporError(
@@ -99,7 +113,7 @@ def run(
     batch, single = as_batch(info, x)
     report = progress or (lambda done, total: None)
     execute = _on_cpython if on == "cpython" else _on_micropython
-    raw = execute(image, batch, info, kernels, report)
+    raw = execute(image, batch, info, kernels, report, weights)
     out = info.outputs[0]
     y = np.frombuffer(raw, dtype=NUMPY[out.dtype]).copy()
     if single:
@@ -161,10 +175,12 @@ def _unknown(kernels: str, what: str, offset: int | str) -> TorporError:
     )
 
 
-def _on_cpython(image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress) -> bytes:
+def _on_cpython(
+    image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress, weights: str | None
+) -> bytes:
     with _installed(kernels):
         try:
-            model: Any = import_device("torpor.nn.model").Model(image, kernels)
+            model: Any = import_device("torpor.nn.model").Model(image, kernels, weights)
         except import_device("torpor.errors").ImageError as e:  # images.read() found it sound
             raise _unknown(kernels, *e.args) from e
     source = memoryview(getattr(model.input, "raw", model.input)).cast("B")
@@ -179,7 +195,7 @@ def _on_cpython(image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, 
 
 
 def _on_micropython(
-    image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress
+    image: bytes, batch: np.ndarray, info: ImageInfo, kernels: str, progress: Progress, weights: str | None
 ) -> bytes:
     heap_bytes = (2 << 20) + 4 * (len(image) + info.arena_bytes + info.scratch_bytes)
     with tempfile.TemporaryDirectory(prefix="torpor-infer-") as folder:
@@ -194,7 +210,7 @@ def _on_micropython(
         with (
             open(log, "wb") as errors,
             subprocess.Popen(
-                [*command, kernels], stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, kernels, weights or "auto"], stdout=subprocess.PIPE, stderr=errors, text=True
             ) as process,
         ):
             assert process.stdout is not None

@@ -65,8 +65,18 @@ def compiled(report: Mapping[str, Any], path: Path) -> str:
             f"{report['arena_bytes']:,} B (no plan can do with less than {report['lower_bound_bytes']:,} B)",
         ),
         ("peak RAM", f"{report['peak_ram_bytes']:,} B without weights"),
+        ("weights", "RAM " + ", ".join(f"{k} {n:,} B" for k, n in report["weights_ram_bytes"].items())),
         ("MACs", f"{report['macs']:,}"),
     ]
+    if report["patches"]:
+        p = report["patches"]
+        items.append(
+            (
+                "patches",
+                f"layers {p['first_layer']} to {p['last_layer']} in {p['bands']} bands of {p['rows']} rows: "
+                f"{p['extra_macs']:,} more MACs (+{p['extra_percent']:g} %)",
+            )
+        )
     for word, tensors in (("input", report["inputs"]), ("output", report["outputs"])):
         for t in tensors:
             items.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import boards as board_files
-from . import show
+from . import show, units
 from .errors import CollectError, FitError, ImageFileError, UsageError
 from .files import write_whole
 from .progress import bar
@@ -62,7 +62,8 @@ def compile_(args: argparse.Namespace) -> int:
     from .compiler import compile_file
     from .project import fit
 
-    compiled = compile_file(args.model)
+    ram_bytes = None if args.ram is None else int(units.parse(args.ram, "bytes"))
+    compiled = compile_file(args.model, ram_bytes)
     report = dict(compiled.report)
     chosen = [args.board] if args.board else board_files.names()
     report["fits"] = {name: fit(compiled, board_files.load(name)) for name in chosen}
@@ -97,7 +98,7 @@ def infer(args: argparse.Namespace) -> int:
     data = _read_image(args.image)
     x = engine.load_npy(args.input)
     with bar("infer", 100, "%") as update:
-        y = engine.run(data, x, args.kernels, args.on, progress=lambda done, of: update(100 * done / of))
+        y = engine.run(data, x, args.kernels, args.on, lambda done, of: update(100 * done / of), args.weights)
     engine.save_npy(args.output, y)
     result = {"shape": list(y.shape), "dtype": str(y.dtype), "kernels": args.kernels, "on": args.on}
     if args.json:

@@ -53,10 +53,12 @@ class Image:
     """
 
     def __init__(self, stream):
-        self._stream = stream
+        self.stream = stream
+        self.load = self.read  # where weights come from, see torpor.nn.weights
+        self._known = {}
         self.at = 0  # where in the file the record under check lies, for messages
         head = bytearray(_HEADER)
-        self._fill(0, head, _HEADER, "header")
+        self.fill(0, head, _HEADER, "header")
         (magic, version, flags, self.length, crc, arena, scratch, tensors, self._operators, self._weights,
          n_tensors, self._count, self.macs, state) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
         if magic != b"TPM\x1a":
@@ -85,9 +87,9 @@ class Image:
         if not self.inputs or not self.outputs:
             raise ImageError("tensors", tensors)
 
-    def _fill(self, offset, buffer, size, what):
-        self._stream.seek(offset)
-        if self._stream.readinto(buffer) != size:
+    def fill(self, offset, buffer, size, what):
+        self.stream.seek(offset)
+        if self.stream.readinto(buffer) != size:
             raise ImageError(what, offset)
 
     def _check_crc(self, expected, head):
@@ -100,12 +102,12 @@ class Image:
         view = memoryview(buffer)
         while left > 0:
             want = view if left >= _CHUNK else view[:left]
-            got = self._stream.readinto(want)
+            got = self.stream.readinto(want)
             if not got:
                 raise ImageError("length", 8)
             crc = crc32(want[:got], crc)
             left -= got
-        if self._stream.readinto(buffer):
+        if self.stream.readinto(buffer):
             raise ImageError("length", 8)
         if crc != expected:
             raise ImageError("crc", 12)
@@ -113,7 +115,7 @@ class Image:
     def _tensor(self, at):
         self.at = at
         raw = bytearray(_TENSOR)
-        self._fill(at, raw, _TENSOR, "tensor")
+        self.fill(at, raw, _TENSOR, "tensor")
         (dtype, rank, role, loaded, offset, zero, size, scale, d0, d1, d2, d3) = struct.unpack(
             "<BBBBiiIf4i", raw
         )
@@ -141,12 +143,12 @@ class Image:
         for _ in range(self._count):
             self.at = at
             self.need(at + 4 <= self._weights, "operator")
-            self._fill(at, head, 4, "operator")
+            self.fill(at, head, 4, "operator")
             code, n = struct.unpack("<HH", head)
             self.need(at + 4 + 4 * n <= self._weights, "operator")
             raw = bytearray(4 * n)
             if n:
-                self._fill(at + 4, raw, 4 * n, "operator")
+                self.fill(at + 4, raw, 4 * n, "operator")
             yield code, struct.unpack("<%di" % n, raw)
             at += 4 + 4 * n
 
@@ -171,34 +173,47 @@ class Image:
     def clip(self, low, high):
         self.need(-128 <= low <= high <= 127, "activation range")
 
-    def _load(self, kind, size, offset, count):
+    def _take(self, kind, size, offset, count):
         start = self._weights + offset
         self.need(offset >= 0 and count > 0 and start + count * size <= self.length, "weight offset")
-        values = zeros(kind, count)
-        self._fill(start, values, count * size, "weights")
+        return self.load(kind, size, start, count)
+
+    def read(self, kind, size, start, count):
+        """Return array(kind) of `count` values of `size` bytes from byte `start` on; the same array for the
+        same values, which the bands of a layer in patches share."""
+        key = (start, count, size)
+        values = self._known.get(key)
+        if values is None:
+            values = zeros(kind, count)
+            self.fill(start, values, count * size, "weights")
+            self._known[key] = values
         return values
+
+    def forget(self):
+        """Share nothing of what was read with what comes."""
+        self._known = {}
 
     def int8(self, offset, count):
         """Return array('b') of `count` weights, `offset` bytes into the weights."""
-        return self._load("b", 1, offset, count)
+        return self._take("b", 1, offset, count)
 
     def int16(self, offset, count):
         """Return array('h') of `count` int16, `offset` bytes into the weights."""
-        return self._load("h", 2, offset, count)
+        return self._take("h", 2, offset, count)
 
     def uint16(self, offset, count):
         """Return array('H') of `count` uint16, `offset` bytes into the weights."""
-        return self._load("H", 2, offset, count)
+        return self._take("H", 2, offset, count)
 
     def int32(self, offset, count):
         """Return array('i') of `count` int32, `offset` bytes into the weights."""
-        return self._load("i", 4, offset, count)
+        return self._take("i", 4, offset, count)
 
     def shifts(self, offset, count):
         """As int32(); each must be a shift: -31..30."""
         values = self.int32(offset, count)
-        for v in values:
-            self.shift(v)
+        for i in range(count):
+            self.shift(values[i])
         return values
 
     def shift(self, value):

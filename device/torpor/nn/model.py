@@ -18,14 +18,25 @@ from .image import INT8, SIZES, TYPECODES, Image, zeros
 _LARGE = const(4096)  # an image for which memory matters more than the milliseconds of a collection
 
 
-def load(path, kernels=None):
+def load(path, kernels=None, weights=None):
     """Return the Model in file `path`. Raises OSError (no such file), ImageError, ImportError (no ulab)."""
-    with open(path, "rb") as f:
-        return Model(f, kernels)
+    f = open(path, "rb")
+    model = None
+    try:
+        model = Model(f, kernels, weights)
+        return model
+    finally:
+        if model is None or model.weights != "stream":
+            f.close()
 
 
 class Model:
-    """`data`: the image as bytes, or an open binary file, which is read now and not needed later.
+    """`data`: the image as bytes, or an open binary file.
+
+    weights: "rom": seen where they lie, in `data` if it is bytes or a file in ROMFS, ValueError for others;
+    "ram": read now, `data` is not needed later; "stream": read for each record in each run, through one
+    buffer, so that a file must stay open; not with native kernels. None: the first of them that there is
+    memory for; `.weights` says which.
 
     kernels: "reference", "ulab", "viper", "native", or None for the first there is: native where the module
     `torpor_native` lies on the board and knows all operators, viper, ulab, reference; `.kernels` says which.
@@ -39,27 +50,75 @@ class Model:
     Raises ImageError(what, offset) for an image that is bad or does not fit the memory.
     """
 
-    def __init__(self, data, kernels=None):
+    def __init__(self, data, kernels=None, weights=None):
         if kernels not in (None, "reference", "ulab", "viper", "native"):
             raise ValueError("kernels")
-        data = data if hasattr(data, "readinto") else io.BytesIO(data)
-        image = Image(data)
-        try:
-            arena = self._make_views(image)
-            self._steps = None
-            if kernels in (None, "native"):
-                self._bind_native(image, data, arena, kernels is None)
-            if self._steps is None:
-                bind = self._find(kernels)
-                self._steps = self._bound(bind, image, arena)
-        except MemoryError:
-            raise ImageError("memory", image.at) from None
+        if weights not in (None, "rom", "ram", "stream") or (weights, kernels) == ("stream", "native"):
+            raise ValueError("weights")
+        block = None
+        if weights in (None, "rom"):
+            try:
+                block = memoryview(data)
+            except TypeError:
+                if weights:
+                    raise ValueError("weights") from None
+        image = Image(data if hasattr(data, "readinto") else io.BytesIO(data))
+        self._steps = None
+        for mode in (weights,) if weights else ("ram" if block is None else "rom", "stream"):
+            try:
+                self._prepare(image, block, kernels, mode)
+                break
+            except MemoryError:
+                if mode == (weights or "stream") or kernels == "native":
+                    raise ImageError("memory", image.at) from None
+            self.inputs = self.outputs = self.input = self.output = None
+        self.weights = mode
         self._states = image.states
         if image.states:
             self.reset()
         self.macs = image.macs
         _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
         _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]
+
+    def _prepare(self, image, block, kernels, mode):
+        image.forget()
+        image.load = image.read
+        arena = self._make_views(image)
+        if kernels in (None, "native") and mode != "stream":
+            self._bind_native(image, block, arena, kernels is None)
+        if self._steps is not None:
+            return
+        bind = self._find(kernels)
+        if mode == "rom":
+            from .weights import Rom
+
+            image.load = Rom(block, image.read).load
+        if mode == "stream":
+            self._steps = self._streamed(bind, image, arena)
+        else:
+            self._steps = self._bound(bind, image, arena)
+        image.forget()
+
+    def _streamed(self, bind, image, arena):
+        from .weights import Stream, fill
+
+        stream = Stream(image.read, image.fill)
+        image.load = stream.load
+        for code, args in image.operators():
+            image.forget()
+            gc.collect()
+            stream.next()
+            bind(code, args, image, arena)
+        image.forget()
+        stream.allocate()
+        steps = []
+        for code, args in image.operators():
+            stream.next()
+            step = bind(code, args, image, arena)
+            if stream.reads:
+                steps.append((fill, (image.stream, stream.reads)))
+            steps.append(step)
+        return steps
 
     def _bound(self, bind, image, arena):
         steps = []
@@ -83,7 +142,7 @@ class Model:
         self.state = self._kept.cast("B") if CPYTHON else self._kept
         return arena
 
-    def _bind_native(self, image, data, arena, optional):
+    def _bind_native(self, image, block, arena, optional):
         try:
             import torpor_native  # noqa: F401 (most boards end here)
 
@@ -92,7 +151,7 @@ class Model:
             if not optional:
                 raise
             return
-        self._steps = bind(image, data, arena, optional)
+        self._steps = bind(image, block, arena, optional)
         self.kernels = "native"
 
     def _find(self, kernels):

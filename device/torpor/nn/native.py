@@ -12,15 +12,20 @@ import torpor_native
 from ..errors import ImageError
 
 
-def bind(image, data, arena, optional):
+def bind(image, block, arena, optional):
     """Return Model.run's steps; where the whole image can't be held or run, None if `optional`, else raise.
 
-    The image is read as one block, since the code reads weights where they lie.
+    The code reads weights where they lie: in `block` if the whole image is there already, else it is read as
+    one block.
     """
     try:
-        data.seek(0)
-        block = data.read()
+        if block is None:
+            image.stream.seek(0)
+            block = image.stream.read()
         at = torpor_native.check(block, arena)
+        if at == -1 and not optional:  # a file in ROMFS may begin anywhere; this code reads words
+            block = bytes(block)
+            at = torpor_native.check(block, arena)
     except MemoryError:
         if optional:
             return None

@@ -5,14 +5,15 @@
     Path("frost.tpm").write_bytes(compiled.image)
 
 .tflite -> tflite.parse -> ir.Graph -> spec.accept -> passes -> views -> plan.make -> image.write
+and, where a limit of RAM asks for it, from the passes on again with `patches` before the views.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import image, operators, plan, spec, tflite, views
+from . import image, operators, patches, plan, spec, tflite, views
 from .ir import Graph, Tensor
 from .operators.base import per_tensor
 from .passes import PASSES
@@ -28,23 +29,32 @@ class Compiled:
     report: dict[str, Any]
 
 
-def compile_file(path: Path) -> Compiled:
+def compile_file(path: Path, ram_bytes: int | None = None) -> Compiled:
     """Compile the .tflite at `path`. Raises CompileError: no such file, damaged, or a layer we lack."""
-    return compile_bytes(tflite.load(path), str(path))
+    return compile_bytes(tflite.load(path), str(path), ram_bytes)
 
 
-def compile_bytes(data: bytes, name: str) -> Compiled:
-    """Compile .tflite bytes; `name` is for messages. The same bytes always give the same image."""
+def compile_bytes(data: bytes, name: str, ram_bytes: int | None = None) -> Compiled:
+    """Compile .tflite bytes; `name` is for messages. The same bytes always give the same image.
+
+    ram_bytes: what the arena may take at most; layers are split into patches where it would take more.
+    Raises CompileError if that is not enough.
+    """
     graph = tflite.parse(data, name)
     spec.accept(graph)
     for label, run in PASSES:
         run(graph)
         spec.check(graph, f"after {label}")
+    whole = replace(graph, storage=dict(graph.storage), shifts=dict(graph.shifts))
     views.run(graph)
     spec.check(graph, "after views")
     layout = plan.make(graph)
+    cost = None
+    if ram_bytes is not None and layout.arena_bytes > ram_bytes:
+        graph, layout, cost = patches.fit(whole, ram_bytes)
+        spec.check(graph, "after patches")
     blob = image.write(graph, layout)
-    return Compiled(blob, _report(graph, layout, blob))
+    return Compiled(blob, _report(graph, layout, blob) | {"patches": asdict(cost) if cost else None})
 
 
 def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
@@ -68,6 +78,8 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "scratch_bytes": 0,  # outside the arena; what operators need is planned within it
         "persistent_bytes": image.state_bytes(graph),  # state between runs, the arena's first bytes
         "peak_ram_bytes": layout.arena_bytes,  # weights excluded, state included
+        # RAM that the weights take, by how they are held: in place, loaded, or one record's at a time
+        "weights_ram_bytes": {"rom": 0, "ram": info_weights, "stream": image.largest_record_bytes(blob)},
         "macs": image.macs(graph),
         "operators": layers,
         "inputs": [_edge(graph.tensors[t]) for t in graph.inputs],

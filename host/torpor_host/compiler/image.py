@@ -245,6 +245,20 @@ def verify(data: bytes, name: str, fix: str) -> None:
         raise ImageFileError(f"{name}: bad {what} at byte {offset}", fix=fix) from e
 
 
+def largest_record_bytes(data: bytes) -> int:
+    """Return the bytes of the buffers through which a board streams the weights of a sound image."""
+    reader = import_device("torpor.nn.image")
+    image = reader.Image(io.BytesIO(data))
+    stream = import_device("torpor.nn.weights").Stream(image.read, image.fill)
+    image.load = stream.load
+    arena = reader.zeros("b", image.ram_bytes)
+    bind = import_device("torpor.nn.reference").bind
+    for code, args in image.operators():
+        stream.next()
+        bind(code, args, image, arena)
+    return int(stream.size_bytes())
+
+
 def _read_tensor(data: bytes, at: int) -> TensorInfo:
     dtype, rank, role, _, offset, zero, size, scale, *dims = _TENSOR.unpack_from(data, at)
     names = {code: label for label, code in _DTYPES.items()}

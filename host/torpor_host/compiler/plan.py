@@ -15,20 +15,24 @@ TensorFlow Lite Micro's greedy planner; trying more orders is never worse. The s
 and the smaller plan is taken: what is allowed in addition can mislead first fit.
 
 Lower bound: the most bytes that are live at one moment, after in-place merging, an input and the output that
-may overlap it counted as the least span that both can have. No plan can be below, and where both are equal it
-is optimal. In a chain of overlapping operators each output begins lower than the one before, which no single
-moment shows: there the plan may be optimal and yet above the bound.
+may overlap it counted as the least span that both can have (each pair by itself: a union of sets has at least
+their sum less what each pair has in common). No plan can be below, and where both are equal it is optimal. In
+a chain of overlapping operators each output begins lower than the one before, which no single moment shows:
+there the plan may be optimal and yet above the bound.
 """
 
 import random
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from . import operators
 from .ir import Graph
+from .operators.parts import moved_inputs, moved_outputs
 
 Near = dict[tuple[int, int], int]  # (output's root, input's root): bytes that the output must begin below it
 ALIGN_BYTES = 16  # what SIMD loads of any board need; costs at most 15 bytes a tensor
 _SWAPS = 400
+_NOWHERE = -(1 << 30)  # above all that is read
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,9 @@ def make(graph: Graph) -> Plan:
     movable = [b for b in buffers if b.root != graph.state]
     bound = lower_bound(buffers, near)
     offsets, size = place(movable, bound - kept, near)
-    if near and size > bound - kept:
-        plain = place(movable, max(bound, lower_bound(buffers)) - kept)
+    apart = lower_bound(buffers) - kept
+    if near and size > apart:
+        plain = place(movable, apart)
         if plain[1] < size:
             offsets, size = plain
     offsets = {root: at + kept for root, at in offsets.items()}
@@ -161,74 +166,131 @@ def _merge_in_place(
 def overlaps(graph: Graph, buffers: list[Buffer], owner: dict[int, int]) -> Near:
     """Return which pairs of buffers may overlap though both live at one moment, and from what distance on.
 
-    The moment must be the input's last and the output's first, so that what else lies in the two buffers is
-    not needed any more or not yet; and the operator must read nothing else from the input's buffer.
+    The one, "source", must be written to the end before the other, "out", is begun. Then whatever is written
+    to out must lie below all of source that is read after that; and below what is read at that very moment,
+    but for the rows that the operator allows (`Kind.overlap`), if it reads source only once.
     """
-    by_root = {b.root: b for b in buffers}
-    near: Near = {}
+    writes: dict[int, list[tuple[int, int]]] = {}  # buffer: (moment, end of what is written)
+    reads: dict[int, list[tuple[int, int]]] = {}  # buffer: (moment, start of what is read)
+    touched: dict[int, list[int]] = {}
+    allowed: dict[tuple[int, int, int], int] = {}  # (moment, out, source): bytes below
+
+    def note(accesses: dict[int, list[tuple[int, int]]], t: int, moment: int, at: int) -> None:
+        accesses.setdefault(owner[graph.root(t)], []).append((moment, at))
+
+    for t in graph.inputs:
+        note(writes, t, -1, _end(graph, t))
+        touched.setdefault(owner[graph.root(t)], []).append(-1)
     for i, op in enumerate(graph.operators):
-        out = owner[graph.root(op.outputs[0])]
+        for t in moved_inputs(graph, op):
+            note(reads, t, i, graph.shift(t))
+        for t in moved_outputs(graph, op):
+            note(writes, t, i, _end(graph, t))
+        for t in (*graph.computed_inputs(op), *op.outputs):
+            touched.setdefault(owner[graph.root(t)], []).append(i)
         read = [owner[graph.root(t)] for t in graph.computed_inputs(op)]
-        if len(op.outputs) > 1 or by_root[out].first != i:
-            continue
         for position, distance in operators.KINDS[op.name].overlap(graph, op).items():
             t = op.inputs[position]
-            source = owner[graph.root(t)]
-            if by_root[source].last != i or source == out or read.count(source) > 1:
+            pair = owner[graph.root(op.outputs[0])], owner[graph.root(t)]
+            if read.count(pair[1]) == 1:
+                allowed[i, *pair] = distance + graph.shift(op.outputs[0]) - graph.shift(t)
+    for t in graph.outputs:
+        note(reads, t, len(graph.operators), graph.shift(t))
+        touched.setdefault(owner[graph.root(t)], []).append(len(graph.operators))
+    # what outlives its uses is kept for the next run
+    within = [b for b in buffers if b.root in writes and (b.first, b.last) == _ends(touched[b.root])]
+    near: Near = {}
+    for out in within:
+        for source in within:
+            if not out.meets(source) or writes[source.root][-1][0] >= out.first:
                 continue
-            apart = distance + graph.shift(op.outputs[0]) - graph.shift(t)
-            if align(apart) < by_root[out].size_bytes:
-                near[out, source] = align(apart)
+            apart = max(
+                _apart(i, end, reads.get(source.root, []), allowed.get((i, out.root, source.root)))
+                for i, end in writes[out.root]
+            )
+            if align(apart) < out.size_bytes:
+                near[out.root, source.root] = align(apart)
     return near
+
+
+def _ends(moments: list[int]) -> tuple[int, int]:
+    return min(moments), max(moments)
+
+
+def _end(graph: Graph, tensor: int) -> int:
+    return graph.shift(tensor) + graph.tensors[tensor].size_bytes
+
+
+def _apart(moment: int, end: int, reads: list[tuple[int, int]], allowed: int | None) -> int:
+    """Return how far below a buffer another must begin that is written up to `end` at this moment."""
+    now = [end - start for i, start in reads if i == moment] if allowed is None else [allowed]
+    return max(now + [end - start for i, start in reads if i > moment], default=_NOWHERE)
 
 
 def lower_bound(buffers: list[Buffer], near: Near | None = None) -> int:
     """Return the bytes that any plan needs at least."""
-    size = {b.root: b.size_bytes for b in buffers}
-    shared: dict[int, int] = {}  # bytes that one of a pair saves at the moment of both, at most
+    return max([*live_bytes(buffers, near).values(), *(b.size_bytes for b in buffers)], default=0)
+
+
+def live_bytes(buffers: list[Buffer], near: Near | None = None) -> dict[int, int]:
+    """Return the bytes that any plan needs at least at each moment when a buffer begins to live."""
+    by_root = {b.root: b for b in buffers}
+    moments = sorted({b.first for b in buffers})
+    live = dict.fromkeys(moments, 0)
     for b in buffers:
-        saved = [
-            size[out] + size[source] - max(size[out], size[source] + max(apart, 0))
-            for (out, source), apart in (near or {}).items()
-            if out == b.root
+        for m in moments[bisect_left(moments, b.first) : bisect_right(moments, b.last)]:
+            live[m] += b.size_bytes
+    for (out_root, source_root), apart in (near or {}).items():  # no pair can share more than this
+        out, source = by_root[out_root], by_root[source_root]
+        shared = min(source.size_bytes, out.size_bytes, out.size_bytes - apart)
+        last = min(out.last, source.last)
+        for m in moments[bisect_left(moments, out.first) : bisect_right(moments, last)]:
+            live[m] -= shared
+    return live
+
+
+_Conflicts = dict[int, list[tuple[int, int, int]]]
+
+
+def _conflicts(buffers: list[Buffer], near: Near) -> _Conflicts:
+    """For each buffer the others it meets: (root, how far below that it must begin, or how far above)."""
+    return {
+        b.root: [
+            (o.root, near.get((b.root, o.root), b.size_bytes), near.get((o.root, b.root), o.size_bytes))
+            for o in buffers
+            if o is not b and b.meets(o)
         ]
-        if saved:
-            shared[b.first] = shared.get(b.first, 0) + sum(saved)
-    return max(
-        (
-            sum(b.size_bytes for b in buffers if b.first <= m <= b.last) - shared.get(m, 0)
-            for m in {b.first for b in buffers}
-        ),
-        default=0,
-    )
+        for b in buffers
+    }
 
 
-def _first_fit(order: list[Buffer], near: Near) -> tuple[dict[int, int], int]:
-    placed: list[tuple[int, Buffer]] = []
+def _first_fit(order: list[Buffer], conflicts: _Conflicts, most: int) -> tuple[dict[int, int], int]:
+    """Return (offset by root, arena bytes); once these pass `most` it is given up."""
+    offsets: dict[int, int] = {}
     top = 0
     for buffer in order:
         at = 0
-        # between a pair's two ends, both excluded, this buffer can't begin
+        # between these two, both excluded, the buffer can't begin
         taken = [
-            (
-                offset - near.get((buffer.root, other.root), buffer.size_bytes),
-                offset + near.get((other.root, buffer.root), other.size_bytes),
-            )
-            for offset, other in placed
-            if buffer.meets(other)
+            (offsets[o] - below, offsets[o] + above)
+            for o, below, above in conflicts[buffer.root]
+            if o in offsets
         ]
         for low, high in sorted(taken):
             if low >= at:
                 break
             at = max(at, high)
-        placed.append((at, buffer))
+        offsets[buffer.root] = at
         top = max(top, at + buffer.size_bytes)
-    return {b.root: offset for offset, b in placed}, top
+        if top > most:
+            break
+    return offsets, top
 
 
 def place(buffers: list[Buffer], bound: int, near: Near | None = None) -> tuple[dict[int, int], int]:
     """Return (offset by root, arena bytes). The same buffers always give the same plan."""
-    near = near or {}
+    conflicts = _conflicts(buffers, near or {})
+    whole = sum(b.size_bytes for b in buffers)
     keys = (
         lambda b: (-b.size_bytes, b.first, b.root),
         lambda b: (b.first - b.last, -b.size_bytes, b.root),
@@ -240,7 +302,7 @@ def place(buffers: list[Buffer], bound: int, near: Near | None = None) -> tuple[
     best_order: list[Buffer] = []
     for key in keys:
         order = sorted(buffers, key=key)
-        found = _first_fit(order, near)
+        found = _first_fit(order, conflicts, best[1] if best_order else whole)
         if not best_order or found[1] < best[1]:
             best, best_order = found, order
     dice = random.Random(len(buffers))
@@ -251,7 +313,7 @@ def place(buffers: list[Buffer], bound: int, near: Near | None = None) -> tuple[
         order = list(best_order)
         i, j = dice.randrange(len(order)), dice.randrange(len(order))
         order[i], order[j] = order[j], order[i]
-        found = _first_fit(order, near)
+        found = _first_fit(order, conflicts, best[1])
         if found[1] <= best[1]:
             best, best_order = found, order
     return best

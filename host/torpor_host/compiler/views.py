@@ -20,6 +20,8 @@ def run(graph: Graph) -> None:
         before = dict(graph.storage), dict(graph.shifts)
         for part in PARTS[op.name](graph, op):
             _link(graph, op, part)
+        if (graph.storage, graph.shifts) == before:
+            continue
         bound = _bound(graph)
         if bound[0] > best[0] or bound[1] > best[1]:
             graph.storage, graph.shifts = before

@@ -190,14 +190,31 @@ def padding_before(padding: int, size: int, filter_size: int, stride: int, dilat
     return max(0, (out - 1) * stride + (filter_size - 1) * dilation + 1 - size) // 2
 
 
-def row_distance(x: Tensor, y: Tensor, stride: int, top: int) -> int:
+def rows_above(op: Operator, size: int, filter_size: int, stride: int, dilation: int, out: int) -> int:
+    """Return the padding above: `top` where a pass has made it explicit (a band of an image has it only at
+    the image's own edge), else what the schema gives. What lies below the input is always padding."""
+    if "top" in op.options:
+        return int(op.options["top"])
+    return padding_before(int(op.options["padding"]), size, filter_size, stride, dilation, out)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row oy of the output needs rows oy * stride - top .. oy * stride - top + reach of the input."""
+
+    stride: int
+    top: int
+    reach: int
+
+
+def row_distance(x: Tensor, y: Tensor, rows: Rows) -> int:
     """Return how many bytes below x [batches, h, w, c] the output y [batches, oh, ow, n] must begin, so that
-    whatever is written for rows up to oy lies below all that row oy or a later one still reads: their windows
-    begin at row oy * stride - top of x or below. Source: Blacker et al., Diagonal Memory Optimisation.
+    whatever is written for rows up to oy lies below all that row oy or a later one still reads. Source:
+    Blacker et al., Diagonal Memory Optimisation.
     """
     row_in, row_out = x.size_bytes // (x.shape[0] * x.shape[1]), y.size_bytes // (y.shape[0] * y.shape[1])
     return max(
-        (b * y.shape[1] + oy + 1) * row_out - (b * x.shape[1] + max(0, oy * stride - top)) * row_in
+        (b * y.shape[1] + oy + 1) * row_out - (b * x.shape[1] + max(0, oy * rows.stride - rows.top)) * row_in
         for b in (0, y.shape[0] - 1)  # it grows or shrinks evenly from one image to the next
         for oy in range(y.shape[1])
     )

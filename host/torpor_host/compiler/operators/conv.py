@@ -14,11 +14,13 @@ from .base import (
     Kind,
     Places,
     Record,
+    Rows,
     Rule,
     activation_range,
     output_size,
     padding_before,
     row_distance,
+    rows_above,
     window_ok,
 )  # fmt: skip
 from .weights import (
@@ -93,11 +95,15 @@ def _scratch_as(code: int) -> Callable[[Graph, Operator], int]:
     return scratch
 
 
+def rows(graph: Graph, op: Operator) -> Rows:
+    x, w, y, o = graph.input(op, 0), graph.input(op, 1), graph.output(op), op.options
+    stride, dilation, size = int(o["stride_y"]), int(o["dilation_y"]), w.shape[1]
+    top = rows_above(op, x.shape[1], size, stride, dilation, y.shape[1])
+    return Rows(stride, top, (size - 1) * dilation + 1)
+
+
 def _overlap(graph: Graph, op: Operator) -> dict[int, int]:
-    x, w, y = graph.input(op, 0), graph.input(op, 1), graph.output(op)
-    o = {k: int(v) for k, v in op.options.items()}
-    top = padding_before(o["padding"], x.shape[1], w.shape[1], o["stride_y"], o["dilation_y"], y.shape[1])
-    return {0: row_distance(x, y, o["stride_y"], top)}
+    return {0: row_distance(graph.input(op, 0), graph.output(op), rows(graph, op))}
 
 
 def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Record]:
@@ -105,7 +111,7 @@ def _lower_as(code: int, axis: int) -> Callable[[Graph, Operator, Places], Recor
         x, w, y = graph.input(op, 0), graph.input(op, 1), graph.output(op)
         o = {k: int(v) for k, v in op.options.items()}
         (b, h, wd, c), (_, fh, fw, _), (_, oh, ow, n) = x.shape, w.shape, y.shape
-        top = padding_before(o["padding"], h, fh, o["stride_y"], o["dilation_y"], oh)
+        top = rows(graph, op).top
         left = padding_before(o["padding"], wd, fw, o["stride_x"], o["dilation_x"], ow)
         return Record(
             code,

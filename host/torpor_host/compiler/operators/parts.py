@@ -200,6 +200,30 @@ PARTS: dict[str, Callable[[Graph, Operator], list[Part]]] = {
 }
 
 
+def moved_inputs(graph: Graph, op: Operator) -> list[int]:
+    """Tensors in the arena that the operator reads: of parts only what does not lie in its place yet."""
+    if op.name not in PARTS:
+        return list(graph.computed_inputs(op))
+    return [
+        p.source
+        for p in PARTS[op.name](graph, op)
+        if graph.tensors[p.source].data is None and _moves(graph, p)
+    ]
+
+
+def moved_outputs(graph: Graph, op: Operator) -> list[int]:
+    """Tensors that the operator writes."""
+    if op.name not in PARTS:
+        return list(op.outputs)
+    return [p.target for p in PARTS[op.name](graph, op) if _moves(graph, p)]
+
+
+def _moves(graph: Graph, part: Part) -> bool:
+    if graph.root(part.source) != graph.root(part.target) or not part.is_block:
+        return True
+    return graph.shift(part.source) + part.at != graph.shift(part.target) + part.to
+
+
 # ---- rules
 
 

@@ -14,11 +14,13 @@ from .base import (
     Kind,
     Places,
     Record,
+    Rows,
     Rule,
     activation_range,
     output_size,
     padding_before,
     row_distance,
+    rows_above,
     window_ok,
 )  # fmt: skip
 
@@ -54,10 +56,14 @@ def _same_scale(graph: Graph, op: Operator) -> bool:
     return abs(float(x.scale) - float(y.scale)) <= 1e-6 and x.zero_point == y.zero_point
 
 
+def rows(graph: Graph, op: Operator) -> Rows:
+    x, y, o = graph.input(op, 0), graph.output(op), op.options
+    stride, size = int(o["stride_y"]), int(o["filter_y"])
+    return Rows(stride, rows_above(op, x.shape[1], size, stride, 1, y.shape[1]), size)
+
+
 def _overlap(graph: Graph, op: Operator) -> dict[int, int]:
-    x, y, o = graph.input(op, 0), graph.output(op), {k: int(v) for k, v in op.options.items()}
-    top = padding_before(o["padding"], x.shape[1], o["filter_y"], o["stride_y"], 1, y.shape[1])
-    return {0: row_distance(x, y, o["stride_y"], top)}
+    return {0: row_distance(graph.input(op, 0), graph.output(op), rows(graph, op))}
 
 
 def _lower_as(code: int) -> Callable[[Graph, Operator, Places], Record]:
@@ -65,7 +71,7 @@ def _lower_as(code: int) -> Callable[[Graph, Operator, Places], Record]:
         x, y = graph.input(op, 0), graph.output(op)
         o = {k: int(v) for k, v in op.options.items()}
         (b, h, w, c), (_, oh, ow, _) = x.shape, y.shape
-        top = padding_before(o["padding"], h, o["filter_y"], o["stride_y"], 1, oh)
+        top = rows(graph, op).top
         left = padding_before(o["padding"], w, o["filter_x"], o["stride_x"], 1, ow)
         return Record(
             code,
