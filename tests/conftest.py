@@ -2,6 +2,7 @@
 """Fixtures of all suites. Recordings and models that can't be republished lie beside the repository, in
 ../shared/data; where that folder is absent the tests that need it are skipped, and counted aloud."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 _without_data: list[str] = []
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_objects_to_collect() -> None:
+    """A Model collects garbage as it is made, which takes long among all that pytest and scipy hold."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -18,14 +18,29 @@ KERNELS = ("reference", "ulab", "native")
 DTYPES = {"int8": "i1", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 
-def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.ndarray]:
-    """Return the outputs, flat, of the model's own dtypes."""
+def model_of(image: bytes, kernels: str) -> Model:
+    """Raises ImageError."""
     with ulab_stand_in.installed(), library.installed():
         model = Model(image, kernels)
     assert model.kernels == kernels
-    for view, x in zip(model.inputs, inputs, strict=True):
-        memoryview(getattr(view, "raw", view)).cast("B")[:] = x.tobytes()
-    model.run()
+    return model
+
+
+def run(model: Model, runs: list[list[np.ndarray]]) -> list[bytes]:
+    """Return the bytes of all outputs, one after the other, after each run."""
+    found = []
+    for inputs in runs:
+        for view, x in zip(model.inputs, inputs, strict=True):
+            memoryview(getattr(view, "raw", view)).cast("B")[:] = x.tobytes()
+        model.run()
+        found.append(b"".join(bytes(getattr(view, "raw", view)) for view in model.outputs))
+    return found
+
+
+def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.ndarray]:
+    """Return the outputs, flat, of the model's own dtypes."""
+    model = model_of(image, kernels)
+    run(model, [inputs])
     return [
         np.frombuffer(bytes(getattr(view, "raw", view)), dtype=DTYPES[t.dtype])
         for view, t in zip(model.outputs, read(image, "image").outputs, strict=True)
