@@ -57,6 +57,12 @@ def project(project: Any) -> str:
     return "\n".join([pairs(items), *notes, "no problem found"])
 
 
+def _scaled(tensor: Mapping[str, Any]) -> str:
+    if tensor["scale"] is None:
+        return ""
+    return f" scale {tensor['scale']:g} zero point {tensor['zero_point']}"
+
+
 def compiled(report: Mapping[str, Any], path: Path) -> str:
     items = [
         ("image", f"{path}, {report['flash_bytes']:,} B ({report['weights_bytes']:,} B weights)"),
@@ -79,9 +85,7 @@ def compiled(report: Mapping[str, Any], path: Path) -> str:
         )
     for word, tensors in (("input", report["inputs"]), ("output", report["outputs"])):
         for t in tensors:
-            items.append(
-                (word, f"{t['dtype']} {t['shape']} scale {t['scale']:g} zero point {t['zero_point']}")
-            )
+            items.append((word, f"{t['dtype']} {t['shape']}{_scaled(t)}"))
     fits = [
         {
             "board": name,

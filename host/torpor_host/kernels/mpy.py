@@ -21,7 +21,7 @@ from .block import Block
 
 NAME = "torpor_native"
 NAMES = (f"{NAME}.c", "check", "invoke")  # in the order of the enum in module.c
-CODES = frozenset({*range(1, 27), 28, 29, 31, 40, 41, *range(50, 59), *range(70, 76), *range(80, 95)})
+CODES = frozenset({*range(1, 27), 28, 29, 31, 40, 41, *range(50, 59), *range(70, 77), *range(80, 95)})
 SOURCES = (*toolchain.KERNELS, "module.c", "runtime.c")
 FLAGS = (
     *toolchain.COMMON, "-fno-builtin", "-fomit-frame-pointer", "-ffunction-sections", "-fno-jump-tables",
