@@ -20,7 +20,7 @@ from . import elf, toolchain, xtensa
 from .block import Block
 
 NAME = "torpor_native"
-NAMES = (f"{NAME}.c", "check", "invoke")  # in the order of the enum in module.c
+NAMES = (f"{NAME}.c", "check", "invoke", "check_step", "step")  # in the order of the enum in module.c
 CODES = frozenset({*range(1, 27), 28, 29, 31, 40, 41, *range(50, 59), *range(70, 76), *range(80, 95)})
 SOURCES = (*toolchain.KERNELS, "module.c", "runtime.c")
 FLAGS = (
