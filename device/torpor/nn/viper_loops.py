@@ -41,9 +41,9 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr32, sums: ptr32, a: ptr32):
             while fx:
                 end = to + c
                 if yy >= 0 and yy < h and xx >= 0 and xx < w:
-                    p = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
+                    source = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
                     while to < end:
-                        v = (p[to] ^ 128) - 128
+                        v = (source[to] ^ 128) - 128
                         window[to] = v
                         total += v
                         to += 1
