@@ -154,6 +154,17 @@ def parser() -> _Parser:
 
     p = _verb(
         sub,
+        "install",
+        "Put a model and the kernels that suit the board onto it, for a program of your own.",
+        "torpor install kws.tpm --port /dev/ttyACM0",
+    )
+    p.add_argument("image", type=Path, help="model image (.tpm)")
+    p.add_argument("--port", required=True, help="serial port, or the folder of a CIRCUITPY drive")
+    _add_json(p)
+    p.set_defaults(run=verbs.install)
+
+    p = _verb(
+        sub,
         "collect",
         "Receive frames and store them in SQLite.",
         "torpor collect virtual:out/orchard-1/board --db telemetry.sqlite",

@@ -104,6 +104,17 @@ def manifest(manifest: Any) -> str:
     return f"{m['name']} for {m['board']} ({m['runtime']}), {total:,} B in {len(rows)} files\n{table(rows)}"
 
 
+def installed(result: Any, name: str, port: str) -> str:
+    code = f", machine code of {result.architecture}" if result.kernels in ("native", "viper") else ""
+    lines = [
+        f"{name}.tpm is on {port}, {len(result.sent)} files sent ({result.bytes_sent:,} B), "
+        f"{len(result.unchanged)} unchanged; {result.kernels} kernels{code}",
+        "there: from torpor.nn.model import load",
+        f'       model = load("{name}.tpm")    # write model.input, call model.run(), read model.output',
+    ]
+    return "\n".join([*lines, *(f"note: {line}" for line in result.warnings)])
+
+
 def deployed(result: Any, port: str) -> str:
     return (
         f"{port}: {len(result.sent)} files sent ({result.bytes_sent:,} B), "

@@ -161,6 +161,24 @@ def deploy(args: argparse.Namespace) -> int:
     return 0
 
 
+def install(args: argparse.Namespace) -> int:
+    from .deploy.install import install as put
+    from .deploy.link import open_link
+
+    image = _read_image(args.image)
+    link = open_link(args.port)
+    try:
+        with bar("install", len(image), "B", args.json) as update:
+            done = put(image, args.image.stem, link, lambda sent: update(min(sent, len(image))))
+    finally:
+        link.close()
+    if args.json:
+        _print_json(done.as_dict())
+    else:
+        print(show.installed(done, args.image.stem, args.port))
+    return 0
+
+
 def collect(args: argparse.Namespace) -> int:
     from .collect import run as collect_run
     from .units import parse

@@ -25,7 +25,7 @@ VALUES = (-1, 0, 1, 2, 3, 127, -128, 1 << 16, 1 << 24, 1 << 29, 1 << 30, -(1 << 
 IMAGES = [
     compile_bytes(KINDS[kind](np.random.default_rng([seed, i])).model, kind).image
     for i, kind in enumerate(sorted(KINDS))
-    for seed in range(8 if kind == "sub" else 3)  # SUB_FROM is rare
+    for seed in range(8 if kind.startswith(("sub", "div")) else 3)  # SUB_FROM and DIV_INTO are rare
 ]
 
 

@@ -126,13 +126,13 @@ def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
     """Return path on the board -> content, for the code."""
     modules = set(spec.modules)
     modules |= {f"{folder}/__init__.py" for folder in folders_of(modules)}
-    files = {_MAIN[spec.runtime]: _minified(device / "main.py").encode()}
+    files = {_MAIN[spec.runtime]: minified(device / "main.py").encode()}
     with tempfile.TemporaryDirectory() as scratch:
         for name in sorted(modules):
             path = device / name
             if name not in spec.modules and not path.is_file():
                 continue
-            short = _minified(path)
+            short = minified(path)
             if not short and path.name == "__init__.py":
                 continue  # a package needs none that holds nothing; it would cost a block and a look-up
             if spec.runtime == "circuitpython":
@@ -143,7 +143,8 @@ def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
     return files
 
 
-def _minified(path: Path) -> str:
+def minified(path: Path) -> str:
+    """Return a device file without what no board needs. Raises TorporError, CompileError."""
     try:
         return minify(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:

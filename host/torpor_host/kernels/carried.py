@@ -54,6 +54,14 @@ def loads(board: int, module: int) -> bool:
     return module == board or (module in cortex_m and board in cortex_m and module < board)
 
 
+def best(board: int, codes: frozenset[int]) -> Path | None:
+    """Return the module that suits a board of that architecture number best and knows the record codes."""
+    for target in sorted(mpy.TARGETS.values(), key=lambda t: -t.number):
+        if loads(board, target.number) and codes <= mpy.CODES:
+            return path(target.name)
+    return None
+
+
 def note() -> dict[str, str]:
     """Return what the modules would be made from now: hash of sources and flags, the compilers' versions."""
     flags = [
