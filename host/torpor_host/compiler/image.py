@@ -297,6 +297,12 @@ def largest_record_bytes(data: bytes) -> int:
     return max(window, int(stream.size_bytes()))
 
 
+def record_codes(data: bytes) -> list[int]:
+    """Return the codes of a sound image's records, each once."""
+    found = import_device("torpor.nn.image").Image(io.BytesIO(data))
+    return sorted({code for _, code, _ in found.records()})
+
+
 def _read_tensor(data: bytes, at: int) -> TensorInfo:
     dtype, rank, role, _, offset, zero, size, scale, *dims = _TENSOR.unpack_from(data, at)
     names = {code: label for label, code in _DTYPES.items()}
