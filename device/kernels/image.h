@@ -14,11 +14,13 @@ enum verdict {
     GOOD,
     BAD,     /* no reader may run it */
     FOREIGN, /* not for these kernels */
+    UNSEEN, /* not to be said before its weights are there */
 };
 
 struct image {
-    const uint8_t *weights;
-    uint32_t weights_bytes;
+    const uint8_t *weights; /* where number 0 is or would be: a window has only what one record reads; null: no weights */
+    uint32_t weights_from, weights_bytes; /* what may be read */
+    uint32_t first, end; /* the least of the weights that the record under check reads, and behind the last */
     uint32_t ram_bytes; /* arena and scratch */
     uint32_t state_bytes; /* the first of the arena, kept from run to run */
     int8_t *arena;

@@ -74,7 +74,7 @@ def fit(compiled: Compiled, board: Board) -> list[dict[str, Any]]:
     flash, heap = board.filesystem_bytes(), board.heap_bytes()
     report = compiled.report
     kernels = choose("auto", board.runtimes[0], board, report, compiled.image)
-    ram = heap_bytes(report, board, kernels)
+    ram = heap_bytes(report, board, kernels, heap)
     for region, need, have in (("file system", report["flash_bytes"], flash), ("heap", ram, heap)):
         if need > have:
             problems.append({"region": region, "need_bytes": need, "have_bytes": have})

