@@ -79,9 +79,8 @@ def compiled(report: Mapping[str, Any], path: Path) -> str:
         )
     for word, tensors in (("input", report["inputs"]), ("output", report["outputs"])):
         for t in tensors:
-            items.append(
-                (word, f"{t['dtype']} {t['shape']} scale {t['scale']:g} zero point {t['zero_point']}")
-            )
+            scale = "" if t["scale"] is None else f" scale {t['scale']:g} zero point {t['zero_point']}"
+            items.append((word, f"{t['dtype']} {t['shape']}{scale}"))
     fits = [
         {
             "board": name,
@@ -121,6 +120,35 @@ def wake(path: Mapping[str, Any]) -> str:
         f"only when a trigger fires or a frame is due: {len(later)} modules, {path['later_bytes']:,} B\n"
         f"{table(later)}"
     )
+
+
+def memory_peak(layout: Mapping[str, Any]) -> str:
+    peak = layout["peak"]
+    return f"arena {layout['arena_bytes']:,} B; most in use {peak['live_bytes']:,} B, at {peak['operator']}"
+
+
+def memory(layout: Mapping[str, Any]) -> str:
+    """`torpor inspect --memory`: what lies where and when, then how much of it at once."""
+    tensors = [
+        {
+            "tensor": " ".join([t["kind"], t["dtype"], "x".join(map(str, t["shape"]))]).strip(),
+            "at": t["at"],
+            "bytes": t["size_bytes"],
+            "from": t["from"],
+            "to": t["to"],
+        }
+        for t in layout["tensors"]
+    ]
+    moments = [
+        {
+            "operator": m["operator"],
+            "live bytes": m["live_bytes"],
+            "up to": m["top_bytes"],
+            "": "peak" if m["moment"] == layout["peak"]["moment"] else "",
+        }
+        for m in layout["moments"]
+    ]
+    return f"{layout['name']}: {memory_peak(layout)}\n\n{table(tensors)}\n\n{table(moments)}"
 
 
 def _reading(value: Any) -> str:
