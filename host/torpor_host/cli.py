@@ -117,13 +117,20 @@ def parser() -> _Parser:
         sub,
         "inspect",
         "Show what is in an image or a bundle, or what a node loads as it wakes.",
-        "torpor inspect --wake examples/frost",
+        "torpor inspect frost.tpm --memory plot.png",
     )
     p.add_argument("path", type=Path, help="a .tpm, a bundle folder, or with --wake a node's folder")
     p.add_argument(
         "--wake",
         action="store_true",
         help="bytes and modules that are loaded before the first trigger decision",
+    )
+    p.add_argument(
+        "--memory",
+        nargs="?",
+        const="",
+        metavar="PLOT.png",
+        help="what an image keeps in the arena and when: a table, or a picture (.png, .svg, .pdf)",
     )
     _add_json(p)
     p.set_defaults(run=verbs.inspect)

@@ -138,6 +138,35 @@ def wake(path: Mapping[str, Any]) -> str:
     )
 
 
+def memory_peak(layout: Mapping[str, Any]) -> str:
+    peak = layout["peak"]
+    return f"arena {layout['arena_bytes']:,} B; most in use {peak['live_bytes']:,} B, at {peak['operator']}"
+
+
+def memory(layout: Mapping[str, Any]) -> str:
+    """`torpor inspect --memory`: what lies where and when, then how much of it at once."""
+    tensors = [
+        {
+            "tensor": " ".join([t["kind"], t["dtype"], "x".join(map(str, t["shape"]))]).strip(),
+            "at": t["at"],
+            "bytes": t["size_bytes"],
+            "from": t["from"],
+            "to": t["to"],
+        }
+        for t in layout["tensors"]
+    ]
+    moments = [
+        {
+            "operator": m["operator"],
+            "live bytes": m["live_bytes"],
+            "up to": m["top_bytes"],
+            "": "peak" if m["moment"] == layout["peak"]["moment"] else "",
+        }
+        for m in layout["moments"]
+    ]
+    return f"{layout['name']}: {memory_peak(layout)}\n\n{table(tensors)}\n\n{table(moments)}"
+
+
 def _reading(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 

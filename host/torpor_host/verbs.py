@@ -109,6 +109,8 @@ def infer(args: argparse.Namespace) -> int:
 
 
 def inspect(args: argparse.Namespace) -> int:
+    if args.memory is not None:
+        return _inspect_memory(args)
     if args.wake:
         from .simulate.wake import wake_path
 
@@ -134,6 +136,33 @@ def inspect(args: argparse.Namespace) -> int:
         _print_json(info.as_dict())
     else:
         print(image.describe(info))
+    return 0
+
+
+def _inspect_memory(args: argparse.Namespace) -> int:
+    from .compiler import memory
+
+    if args.wake or args.path.is_dir():
+        raise UsageError(
+            f"--memory: {args.path} is no model image", "give a .tpm: torpor inspect M.tpm --memory"
+        )
+    plot = Path(args.memory) if args.memory else None
+    if plot:
+        from .report import arena
+
+        arena.check_suffix(plot)
+    with bar("inspect", 2, "steps", quiet=args.json) as update:
+        layout = memory.lay_out(_read_image(args.path), str(args.path))
+        update(1)
+        if plot:
+            write_whole(plot, arena.draw(layout, plot.suffix))
+        update(2)
+    if args.json:
+        _print_json(layout.as_dict())
+    elif plot:
+        print(f"{plot}: {show.memory_peak(layout.as_dict())}")
+    else:
+        print(show.memory(layout.as_dict()))
     return 0
 
 
