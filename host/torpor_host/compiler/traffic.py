@@ -160,6 +160,10 @@ def _cast(_: int, a: Args, __: bytes) -> list[Access]:
     return _through(a[0], a[2] * _CAST_BYTES[a[3]], a[1], a[2] * _CAST_BYTES[a[4]])
 
 
+def _to_float(_: int, a: Args, __: bytes) -> list[Access]:
+    return _through(a[0], a[2] * a[3], a[1], a[2] * 4)
+
+
 def _svdf(_: int, a: Args, __: bytes) -> list[Access]:
     x, y, state, batches, depth, units, rank, memory, wide = a[:9]
     kept = batches * units * rank * memory << wide
@@ -243,6 +247,7 @@ _ROWS: dict[int, Row] = {
     57: _pcan,
     58: _plain(_count, 4, 2),
     70: _cast,
+    76: _to_float,
     **dict.fromkeys((71, 72, 73, 74, 75), _pair(4)),
     **dict.fromkeys((80, 81, 82, 83), _mixed),
     84: _requantize,
