@@ -20,9 +20,10 @@ needs_x64 = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd
 needs_zig = pytest.mark.skipif(not toolchain.zig_version(), reason="needs ziglang")
 
 
+@pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize("architecture", sorted(mpy.TARGETS))
-def test_carried_module(architecture: str) -> None:
-    data = carried.path(architecture).read_bytes()
+def test_carried_module(architecture: str, small: bool) -> None:
+    data = carried.path(architecture, small).read_bytes()
     module = mpy.read(data)
     assert module.target.name == architecture and module.names == mpy.NAMES
     assert len(data) < 28 << 10 and len(module.code) % 4 == 0
