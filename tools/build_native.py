@@ -34,9 +34,12 @@ def build() -> int:
     for target in mpy.TARGETS.values():
         if target.name in left:
             continue
-        data = mpy.build(target)
-        write(carried.FOLDER / f"{target.name}.mpy", data)
-        print(f"{target.name:10} {len(data):7,} bytes")
+        sizes = []
+        for small in (False, True):
+            data = mpy.build(target, small)
+            write(carried.name_of(target.name, small), data)
+            sizes.append(len(data))
+        print(f"{target.name:10} {sizes[0]:7,} bytes, small {sizes[1]:7,} bytes")
     if left:
         then = carried.recorded()
         made |= {key: then.get(key, "") for key in (carried.CLANG, carried.CLANG_SOURCES)}
@@ -59,10 +62,12 @@ def check() -> int:
             made_by = f"{compiler} {then[compiler]}"
             print(f"{target.name}: made by {made_by}, not here; only its sources were compared")
             continue
-        if mpy.build(target) != carried.path(target.name).read_bytes():
-            print(f"{target.name}.mpy is not what its sources give: run python tools/build_native.py")
-            return 1
-        rebuilt += 1
+        for small in (False, True):
+            found = carried.path(target.name, small)
+            if mpy.build(target, small) != found.read_bytes():
+                print(f"{found.name} is not what its sources give: run python tools/build_native.py")
+                return 1
+            rebuilt += 1
     print(f"native modules: {rebuilt} rebuilt, the same bytes")
     return 0
 

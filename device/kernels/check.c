@@ -44,8 +44,17 @@ void need_clip(struct image *m, int32_t low, int32_t high)
 
 void need_int8(struct image *m, int32_t offset, uint32_t count)
 {
-    need(m, offset >= 0 && count > 0 && count <= m->weights_bytes
-            && (uint32_t)offset <= m->weights_bytes - count);
+    uint32_t at = (uint32_t)offset;
+    if (offset < 0 || count == 0 || count > m->weights_bytes || at - m->weights_from > m->weights_bytes - count) {
+        need(m, false);
+        return;
+    }
+    if (at < m->first)
+        m->first = at;
+    if (at + count > m->end)
+        m->end = at + count;
+    if (!m->weights && m->verdict == GOOD)
+        m->verdict = UNSEEN; /* no check goes on to read them; those that ask for more still come here */
 }
 
 void need_int16(struct image *m, int32_t offset, uint32_t count)

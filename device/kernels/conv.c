@@ -221,8 +221,7 @@ static void depthwise_pixel(const int32_t *a, struct window v, int8_t *y, const 
     }
 #elif defined(TORPOR_M0)
     if (filters && v.step == n) {
-        int32_t back = 1 - 3 * v.row_step;
-        torpor_filter_job((struct filter_job){v.at, weights, n, v.row_step, back, 1 - 9 * n, filters, out->zero, y, y + n});
+        torpor_filter_job((struct filter_job){v.at, weights, n, v.row_step, filters, out->zero, -n, y + n});
         return;
     }
     if (per == 1)

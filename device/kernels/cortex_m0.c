@@ -44,25 +44,26 @@
     "sxth r3, r2\n add " first ", r3\n"                                           \
     "subs r2, r2, r3\n asrs r2, r2, #16\n add " second ", r2\n"
 #define TWO "ldmia r4!, {r0, r1}\n" UNIT("r5", "r8", "r9") UNIT("r6", "r10", "r11")
-/* multiplier, negated as the sums are, and shift of the next unit */
-#define SCALE                                                                     \
-    "ldr r0, [sp, #56]\n ldmia r0!, {r2}\n str r0, [sp, #56]\n"                   \
-    "rsbs r2, r2, #0\n asrs r3, r2, #16\n uxth r2, r2\n"                          \
-    "ldr r0, [sp, #60]\n ldmia r0!, {r7}\n str r0, [sp, #60]\n"                   \
-    "rsbs r7, r7, #0\n"
+/* r2, r3, r7: multiplier, negated as the sums are, and shift, as FINISH takes them */
+#define SCALE "rsbs r2, r2, #0\n asrs r3, r2, #16\n uxth r2, r2\n rsbs r7, r7, #0\n"
+#define FIRST_SCALE "ldr r0, [sp, #56]\n ldr r2, [r0]\n ldr r0, [sp, #60]\n ldr r7, [r0]\n" SCALE
+#define SECOND_SCALE                                                              \
+    "ldr r0, [sp, #56]\n ldmia r0!, {r1, r2}\n str r0, [sp, #56]\n"               \
+    "ldr r0, [sp, #60]\n ldmia r0!, {r1, r7}\n str r0, [sp, #60]\n" SCALE
 
 __attribute__((naked)) void torpor_pair_job(__attribute__((unused)) struct pair_job job)
 {
     __asm__ volatile(
         ENTER
+        "adds r2, r2, r1\n str r2, [sp, #44]\n" /* w: from behind the unit's twos */
+        "rsbs r1, r1, #0\n str r1, [sp, #40]\n" /* steps */
         "movs r0, #1\n lsls r0, r0, #14\n mov r12, r0\n"
         "1:\n"
         "ldr r0, [sp, #52]\n ldmia r0!, {r1, r2}\n str r0, [sp, #52]\n" /* biases */
         "rsbs r1, r1, #0\n mov r8, r1\n mov r9, r1\n"
         "rsbs r2, r2, #0\n mov r10, r2\n mov r11, r2\n"
-        "ldr r4, [sp, #36]\n ldr r7, [sp, #40]\n ldr r0, [sp, #44]\n ldr r1, [sp, #48]\n" /* pair, steps, w, depth */
-        "adds r5, r0, r7\n adds r6, r5, r1\n subs r6, #1\n rsbs r7, r7, #0\n"
-        "adds r0, r0, r1\n adds r0, r0, r1\n str r0, [sp, #44]\n"
+        "ldr r4, [sp, #36]\n ldr r7, [sp, #40]\n ldr r5, [sp, #44]\n ldr r1, [sp, #48]\n" /* pair, steps, w, depth */
+        "adds r6, r5, r1\n adds r0, r6, r1\n str r0, [sp, #44]\n subs r6, #1\n"
         "lsls r2, r7, #30\n bmi 3f\n" /* an odd number of twos enters half way */
         "2:\n" TWO
         "3:\n" TWO
@@ -76,10 +77,10 @@ __attribute__((naked)) void torpor_pair_job(__attribute__((unused)) struct pair_
         "muls r1, r3, r1\n add r11, r1\n"
         "4:\n"
         "ldr r6, [sp, #68]\n" /* zero */
-        SCALE
+        FIRST_SCALE
         "mov r0, r8\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n strb r1, [r0]\n" /* y */
         "mov r0, r9\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n ldr r4, [sp, #76]\n strb r1, [r0, r4]\n" /* units */
-        SCALE
+        SECOND_SCALE
         "mov r0, r10\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n strb r1, [r0, #1]\n"
         "mov r0, r11\n" FINISH("add r1, r12\n") "ldr r0, [sp, #72]\n adds r0, #1\n ldr r4, [sp, #76]\n strb r1, [r0, r4]\n"
         "adds r0, #1\n str r0, [sp, #72]\n"
@@ -89,9 +90,10 @@ __attribute__((naked)) void torpor_pair_job(__attribute__((unused)) struct pair_
         LEAVE);
 }
 
-/* r0: x, r1: w, r7, r2, r3: 0, 1, 2 taps further, r4: the sum; r9, r10: to the next row of x, of w */
-#define TAP(offset) "ldrsb r5, [r0, " offset "]\n ldrsb r6, [r1, " offset "]\n muls r5, r6, r5\n adds r4, r4, r5\n"
-#define ROW TAP("r7") TAP("r2") TAP("r3") "add r0, r9\n add r1, r10\n"
+/* r4: x, r1: w, r7, r2, r3: 0, 1, 2 taps further, r0: the sum; r9, r10: to the next row of x, of w */
+#define TAP(offset) "ldrsb r5, [r4, " offset "]\n ldrsb r6, [r1, " offset "]\n muls r5, r6, r5\n adds r0, r0, r5\n"
+#define ROW TAP("r7") TAP("r2") TAP("r3")
+#define NEXT_ROW "add r4, r9\n add r1, r10\n"
 
 __attribute__((naked)) void torpor_filter_job(__attribute__((unused)) struct filter_job job)
 {
@@ -99,21 +101,19 @@ __attribute__((naked)) void torpor_filter_job(__attribute__((unused)) struct fil
         ENTER
         "mov r8, r0\n mov lr, r1\n mov r9, r3\n" /* x, w, row_step */
         "lsls r0, r2, #1\n adds r0, r0, r2\n mov r10, r0\n"
-        "ldr r0, [sp, #52]\n mov r11, r0\n ldr r0, [sp, #56]\n mov r12, r0\n" /* x_back, w_back */
+        "movs r0, #1\n mov r11, r0\n lsls r0, r0, #14\n mov r12, r0\n"
         "1:\n"
-        "ldr r6, [sp, #60]\n ldmia r6!, {r4}\n str r6, [sp, #60]\n" /* filters: bias */
-        "mov r0, r8\n mov r1, lr\n"
+        "ldr r6, [sp, #52]\n ldr r0, [r6]\n" /* filters: bias */
+        "mov r4, r8\n add r8, r11\n mov r1, lr\n add lr, r11\n"
         "ldr r2, [sp, #44]\n lsls r3, r2, #1\n movs r7, #0\n" /* n */
-        ROW ROW ROW
-        "add r0, r11\n mov r8, r0\n add r1, r12\n mov lr, r1\n"
-        "movs r0, r4\n"
-        "ldr r6, [sp, #60]\n ldmia r6!, {r2, r7}\n str r6, [sp, #60]\n" /* multiplier, shift */
+        ROW NEXT_ROW ROW NEXT_ROW ROW
+        "ldr r6, [sp, #52]\n ldmia r6!, {r1, r2, r7}\n str r6, [sp, #52]\n" /* the bias again, multiplier, shift */
         "asrs r3, r2, #16\n uxth r2, r2\n"
-        "ldr r6, [sp, #64]\n" /* zero */
-        FINISH("movs r5, #1\n lsls r5, r5, #14\n adds r1, r1, r5\n")
-        "ldr r0, [sp, #68]\n strb r1, [r0]\n adds r0, #1\n str r0, [sp, #68]\n" /* y */
-        "ldr r1, [sp, #72]\n cmp r0, r1\n beq 5f\n b 1b\n" /* end */
-        "5:\n"
+        "ldr r6, [sp, #56]\n" /* zero */
+        FINISH("add r1, r12\n")
+        "ldr r0, [sp, #60]\n ldr r2, [sp, #64]\n strb r1, [r2, r0]\n" /* at, end */
+        "adds r0, #1\n str r0, [sp, #60]\n"
+        "bne 1b\n"
         LEAVE);
 }
 

@@ -99,10 +99,10 @@ static inline void lay_filters(const int8_t *w, int32_t taps, int32_t n, const i
 struct filter_job {
     const int8_t *x, *w;
     int32_t n; /* from tap to tap, of x and of w */
-    int32_t row_step, x_back, w_back; /* from row to row of x; from behind the last row to the next channel */
+    int32_t row_step; /* of x */
     const uint32_t *filters; /* lay_filters() */
-    int32_t zero;
-    int8_t *y, *end; /* end - y = n */
+    int32_t zero, at; /* at: from -n up to 0 */
+    int8_t *end; /* y + n */
 };
 
 void torpor_filter_job(struct filter_job job);

@@ -38,6 +38,7 @@
     F(spectrum, WINDOW, ENERGY)           \
     F(filterbank, FILTER_BANK, LOG)       \
     F(ints, CAST, MINIMUM_INT)            \
+    F(to_float, TO_FLOAT, TO_FLOAT)       \
     F(mixed, CONV_8X4, DEPTHWISE_16X8)    \
     F(convert, REQUANTIZE, DEQUANTIZE16)  \
     F(pool16, AVERAGE_POOL16, MAX_POOL16) \

@@ -22,7 +22,6 @@ struct record {
     int32_t arguments[];
 };
 
-/* Within the state, the first of the arena. */
 static void check_record(struct image *m, const struct record *r)
 {
     const int32_t *a = r->arguments;
@@ -96,4 +95,36 @@ void torpor_invoke(const uint8_t *image, int8_t *arena)
         run_record(&m, r->arguments, r->code);
         at += 4 + 4 * (uint32_t)r->count;
     }
+}
+
+int32_t torpor_check_step(struct torpor_step *step, size_t step_bytes, const uint8_t *window, size_t window_bytes,
+                          size_t arena_bytes)
+{
+    const struct record *r = (const void *)&step->record;
+    if ((((uintptr_t)step | (uintptr_t)window) & 3) != 0)
+        return -1;
+    if (step_bytes < sizeof *step || (step_bytes - sizeof *step) / 4 < r->count || arena_bytes >= TOO_LARGE)
+        return 1;
+    struct image m = {
+        .weights = window_bytes ? window - step->first : 0,
+        .weights_from = step->first,
+        .weights_bytes = step->bytes,
+        .first = TOO_LARGE,
+        .ram_bytes = (uint32_t)arena_bytes,
+        .state_bytes = step->state_bytes,
+    };
+    if (m.state_bytes > m.ram_bytes || m.weights_bytes >= TOO_LARGE || (m.weights_from & 15)
+        || (window_bytes && m.weights_bytes > window_bytes))
+        return 1;
+    check_record(&m, r);
+    step->first = m.first < m.end ? m.first & ~(uint32_t)15 : 0;
+    step->bytes = m.end - step->first;
+    return m.verdict == BAD ? 1 : m.verdict == FOREIGN ? -1 : 0;
+}
+
+void torpor_run_step(const struct torpor_step *step, const uint8_t *window, int8_t *arena)
+{
+    const struct record *r = (const void *)&step->record;
+    const struct image m = {.weights = window - step->first, .arena = arena};
+    run_record(&m, r->arguments, r->code);
 }

@@ -14,11 +14,13 @@ enum verdict {
     GOOD,
     BAD,     /* no reader may run it */
     FOREIGN, /* not for these kernels */
+    UNSEEN, /* not to be said before its weights are there */
 };
 
 struct image {
-    const uint8_t *weights;
-    uint32_t weights_bytes;
+    const uint8_t *weights; /* where number 0 is or would be: a window has only what one record reads; null: no weights */
+    uint32_t weights_from, weights_bytes; /* what may be read */
+    uint32_t first, end; /* the least of the weights that the record under check reads, and behind the last */
     uint32_t ram_bytes; /* arena and scratch */
     uint32_t state_bytes; /* the first of the arena, kept from run to run */
     int8_t *arena;
@@ -96,7 +98,7 @@ enum { FULLY_CONNECTED = 1, CONV, DEPTHWISE, AVERAGE_POOL, MAX_POOL, ADD, SOFTMA
 enum { COPY = 12, TAKE, SUB, SUB_FROM, MUL, MAXIMUM, MINIMUM, PRELU };
 enum { SVDF = 40, LSTM };
 enum { WINDOW = 50, FFT_AUTO_SCALE, RFFT, ENERGY, FILTER_BANK, SQUARE_ROOT, SPECTRAL_SUBTRACTION, PCAN, LOG };
-enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT };
+enum { CAST = 70, ADD_INT, MUL_INT, DIV_INT, MAXIMUM_INT, MINIMUM_INT, TO_FLOAT };
 enum { REDUCE_SUM = 20, REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN, LOG_SOFTMAX, RESIZE_BILINEAR, DIV = 28, DIV_INTO };
 enum { REQUANTIZE32 = 31 };
 enum {

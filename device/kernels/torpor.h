@@ -28,4 +28,21 @@ TORPOR_API int32_t torpor_check(const uint8_t *image, size_t image_bytes, size_t
  * function checks nothing. Uses less than 1 KiB of stack. */
 TORPOR_API void torpor_invoke(const uint8_t *image, int8_t *arena);
 
+/* One record by itself, with no more of the weights in memory than it reads: for a model that does not fit. */
+struct torpor_step {
+    uint32_t first, bytes; /* its window: the weights from number `first` on, a multiple of 16 */
+    uint32_t state_bytes;  /* of the image's header */
+    uint32_t record;       /* code and count as in the image; its arguments follow */
+};
+
+/* Return 0 when the record stays within its window, and within `arena_bytes` of arena and scratch; 1 when it is bad;
+ * -1 when these kernels do not know it, though `reference` may. Called twice. First with window_bytes 0, while the
+ * window is all the weights: this makes it the record's own, of 0 bytes for a record without weights. Then with the
+ * window in memory, which completes the check. The caller has checked the CRC-32. */
+TORPOR_API int32_t torpor_check_step(struct torpor_step *step, size_t step_bytes, const uint8_t *window,
+                                     size_t window_bytes, size_t arena_bytes);
+
+/* Run a record whose check was completed; checks nothing, as torpor_invoke. */
+TORPOR_API void torpor_run_step(const struct torpor_step *step, const uint8_t *window, int8_t *arena);
+
 #endif

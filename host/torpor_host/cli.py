@@ -117,13 +117,20 @@ def parser() -> _Parser:
         sub,
         "inspect",
         "Show what is in an image or a bundle, or what a node loads as it wakes.",
-        "torpor inspect --wake examples/frost",
+        "torpor inspect frost.tpm --memory plot.png",
     )
     p.add_argument("path", type=Path, help="a .tpm, a bundle folder, or with --wake a node's folder")
     p.add_argument(
         "--wake",
         action="store_true",
         help="bytes and modules that are loaded before the first trigger decision",
+    )
+    p.add_argument(
+        "--memory",
+        nargs="?",
+        const="",
+        metavar="PLOT.png",
+        help="what an image keeps in the arena and when: a table, or a picture (.png, .svg, .pdf)",
     )
     _add_json(p)
     p.set_defaults(run=verbs.inspect)
@@ -151,6 +158,17 @@ def parser() -> _Parser:
     p.add_argument("--on", metavar="BOARD", help="build it for this board instead")
     _add_json(p)
     p.set_defaults(run=verbs.deploy)
+
+    p = _verb(
+        sub,
+        "install",
+        "Put a model and the kernels that suit the board onto it, for a program of your own.",
+        "torpor install kws.tpm --port /dev/ttyACM0",
+    )
+    p.add_argument("image", type=Path, help="model image (.tpm)")
+    p.add_argument("--port", required=True, help="serial port, or the folder of a CIRCUITPY drive")
+    _add_json(p)
+    p.set_defaults(run=verbs.install)
 
     p = _verb(
         sub,

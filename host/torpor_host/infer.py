@@ -99,11 +99,8 @@ def run(
         )
     if kernels == "viper" and on == "cpython":
         raise TorporError("viper is MicroPython's", fix="add --on micropython")
-    if weights not in (None, *WEIGHTS) or (kernels, weights) == ("native", "stream"):
-        raise TorporError(
-            f"weights {weights!r} with {kernels} kernels: no such combination",
-            fix=f"weights: {', '.join(WEIGHTS)}; native kernels can't stream",
-        )
+    if weights not in (None, *WEIGHTS):
+        raise TorporError(f"no weights {weights!r}", fix=f"weights: {', '.join(WEIGHTS)}")
     info = images.read(image, "image")
     if len(info.inputs) != 1 or len(info.outputs) != 1:
         raise TorporError(

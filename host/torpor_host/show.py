@@ -57,6 +57,12 @@ def project(project: Any) -> str:
     return "\n".join([pairs(items), *notes, "no problem found"])
 
 
+def _scaled(tensor: Mapping[str, Any]) -> str:
+    if tensor["scale"] is None:
+        return ""
+    return f" scale {tensor['scale']:g} zero point {tensor['zero_point']}"
+
+
 def compiled(report: Mapping[str, Any], path: Path) -> str:
     items = [
         ("image", f"{path}, {report['flash_bytes']:,} B ({report['weights_bytes']:,} B weights)"),
@@ -79,9 +85,7 @@ def compiled(report: Mapping[str, Any], path: Path) -> str:
         )
     for word, tensors in (("input", report["inputs"]), ("output", report["outputs"])):
         for t in tensors:
-            items.append(
-                (word, f"{t['dtype']} {t['shape']} scale {t['scale']:g} zero point {t['zero_point']}")
-            )
+            items.append((word, f"{t['dtype']} {t['shape']}{_scaled(t)}"))
     fits = [
         {
             "board": name,
@@ -104,6 +108,17 @@ def manifest(manifest: Any) -> str:
     return f"{m['name']} for {m['board']} ({m['runtime']}), {total:,} B in {len(rows)} files\n{table(rows)}"
 
 
+def installed(result: Any, name: str, port: str) -> str:
+    code = f", machine code of {result.architecture}" if result.kernels in ("native", "viper") else ""
+    lines = [
+        f"{name}.tpm is on {port}, {len(result.sent)} files sent ({result.bytes_sent:,} B), "
+        f"{len(result.unchanged)} unchanged; {result.kernels} kernels{code}",
+        "there: from torpor.nn.model import load",
+        f'       model = load("{name}.tpm")    # write model.input, call model.run(), read model.output',
+    ]
+    return "\n".join([*lines, *(f"note: {line}" for line in result.warnings)])
+
+
 def deployed(result: Any, port: str) -> str:
     return (
         f"{port}: {len(result.sent)} files sent ({result.bytes_sent:,} B), "
@@ -121,6 +136,35 @@ def wake(path: Mapping[str, Any]) -> str:
         f"only when a trigger fires or a frame is due: {len(later)} modules, {path['later_bytes']:,} B\n"
         f"{table(later)}"
     )
+
+
+def memory_peak(layout: Mapping[str, Any]) -> str:
+    peak = layout["peak"]
+    return f"arena {layout['arena_bytes']:,} B; most in use {peak['live_bytes']:,} B, at {peak['operator']}"
+
+
+def memory(layout: Mapping[str, Any]) -> str:
+    """`torpor inspect --memory`: what lies where and when, then how much of it at once."""
+    tensors = [
+        {
+            "tensor": " ".join([t["kind"], t["dtype"], "x".join(map(str, t["shape"]))]).strip(),
+            "at": t["at"],
+            "bytes": t["size_bytes"],
+            "from": t["from"],
+            "to": t["to"],
+        }
+        for t in layout["tensors"]
+    ]
+    moments = [
+        {
+            "operator": m["operator"],
+            "live bytes": m["live_bytes"],
+            "up to": m["top_bytes"],
+            "": "peak" if m["moment"] == layout["peak"]["moment"] else "",
+        }
+        for m in layout["moments"]
+    ]
+    return f"{layout['name']}: {memory_peak(layout)}\n\n{table(tensors)}\n\n{table(moments)}"
 
 
 def _reading(value: Any) -> str:

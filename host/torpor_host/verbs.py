@@ -109,6 +109,8 @@ def infer(args: argparse.Namespace) -> int:
 
 
 def inspect(args: argparse.Namespace) -> int:
+    if args.memory is not None:
+        return _inspect_memory(args)
     if args.wake:
         from .simulate.wake import wake_path
 
@@ -137,6 +139,33 @@ def inspect(args: argparse.Namespace) -> int:
     return 0
 
 
+def _inspect_memory(args: argparse.Namespace) -> int:
+    from .compiler import memory
+
+    if args.wake or args.path.is_dir():
+        raise UsageError(
+            f"--memory: {args.path} is no model image", "give a .tpm: torpor inspect M.tpm --memory"
+        )
+    plot = Path(args.memory) if args.memory else None
+    if plot:
+        from .report import arena
+
+        arena.check_suffix(plot)
+    with bar("inspect", 2, "steps", quiet=args.json) as update:
+        layout = memory.lay_out(_read_image(args.path), str(args.path))
+        update(1)
+        if plot:
+            write_whole(plot, arena.draw(layout, plot.suffix))
+        update(2)
+    if args.json:
+        _print_json(layout.as_dict())
+    elif plot:
+        print(f"{plot}: {show.memory_peak(layout.as_dict())}")
+    else:
+        print(show.memory(layout.as_dict()))
+    return 0
+
+
 def build(args: argparse.Namespace) -> int:
     from .deploy import bundle
     from .project import prepare
@@ -158,6 +187,24 @@ def deploy(args: argparse.Namespace) -> int:
         _print_json(result.as_dict())
     else:
         print(show.deployed(result, args.port))
+    return 0
+
+
+def install(args: argparse.Namespace) -> int:
+    from .deploy.install import install as put
+    from .deploy.link import open_link
+
+    image = _read_image(args.image)
+    link = open_link(args.port)
+    try:
+        with bar("install", len(image), "B", args.json) as update:
+            done = put(image, args.image.stem, link, lambda sent: update(min(sent, len(image))))
+    finally:
+        link.close()
+    if args.json:
+        _print_json(done.as_dict())
+    else:
+        print(show.installed(done, args.image.stem, args.port))
     return 0
 
 

@@ -18,10 +18,10 @@ KERNELS = ("reference", "ulab", "native")
 DTYPES = {"int8": "i1", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 
-def model_of(image: bytes, kernels: str) -> Model:
+def model_of(image: bytes, kernels: str, weights: str | None = None) -> Model:
     """Raises ImageError."""
     with ulab_stand_in.installed(), library.installed():
-        model = Model(image, kernels)
+        model = Model(image, kernels, weights)
     assert model.kernels == kernels
     return model
 
@@ -37,9 +37,11 @@ def run(model: Model, runs: list[list[np.ndarray]]) -> list[bytes]:
     return found
 
 
-def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.ndarray]:
+def execute(
+    image: bytes, inputs: list[np.ndarray], kernels: str, weights: str | None = None
+) -> list[np.ndarray]:
     """Return the outputs, flat, of the model's own dtypes."""
-    model = model_of(image, kernels)
+    model = model_of(image, kernels, weights)
     run(model, [inputs])
     return [
         np.frombuffer(bytes(getattr(view, "raw", view)), dtype=DTYPES[t.dtype])
@@ -47,11 +49,13 @@ def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.nda
     ]
 
 
-# Runs under MicroPython: DEVICE_DIR FOLDER KERNELS; FOLDER has N.tpm and N.in for N from 0, N.out is written.
+# Runs under MicroPython: DEVICE_DIR FOLDER KERNELS WEIGHTS; FOLDER has N.tpm and N.in for N from 0, N.out is
+# written.
 _RUNNER = """
 import gc, sys
 sys.path.insert(0, sys.argv[1])
-from torpor.nn.model import load
+from torpor.nn.model import Model, load
+mode = None if sys.argv[4] == "auto" else sys.argv[4]
 i = 0
 while True:
     name = sys.argv[2] + "/" + str(i)
@@ -59,7 +63,11 @@ while True:
         open(name + ".in", "rb").close()
     except OSError:
         break
-    model = load(name + ".tpm", sys.argv[3])
+    if mode == "rom":
+        with open(name + ".tpm", "rb") as f:
+            model = Model(f.read(), sys.argv[3], mode)
+    else:
+        model = load(name + ".tpm", sys.argv[3], mode)
     assert model.kernels == sys.argv[3]
     with open(name + ".in", "rb") as f:
         for view in model.inputs:
@@ -75,7 +83,9 @@ while True:
 """
 
 
-def on_micropython(cases: list[tuple[bytes, list[np.ndarray]]], kernels: str) -> list[list[np.ndarray]]:
+def on_micropython(
+    cases: list[tuple[bytes, list[np.ndarray]]], kernels: str, weights: str | None = None
+) -> list[list[np.ndarray]]:
     """Return the outputs of each (image, inputs), as execute() does, from one MicroPython process."""
     with tempfile.TemporaryDirectory(prefix="torpor-cases-") as name:
         folder = Path(name)
@@ -89,6 +99,7 @@ def on_micropython(cases: list[tuple[bytes, list[np.ndarray]]], kernels: str) ->
             len(image) + sum(struct.unpack_from("<II", image, 16)) for image, _ in cases
         )
         command = [*interpreter.command(heap_bytes), str(folder / "run.py"), str(device_dir()), name, kernels]
+        command.append(weights or "auto")
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         found = []

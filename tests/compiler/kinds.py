@@ -8,6 +8,7 @@ from compiler import (
     cases_binary,
     cases_blocks,
     cases_div,
+    cases_float,
     cases_graph,
     cases_move,
     cases_reduce,
@@ -20,8 +21,8 @@ from compiler import (
 from compiler.builder import Case, Rng
 
 _SOURCES = (
-    builder, cases_binary, cases_blocks, cases_div, cases_graph, cases_move, cases_reduce, cases_resize,
-    cases_signal, cases_state, cases_unary, cases_wide,
+    builder, cases_binary, cases_blocks, cases_div, cases_float, cases_graph, cases_move, cases_reduce,
+    cases_resize, cases_signal, cases_state, cases_unary, cases_wide,
 )  # fmt: skip
 
 KINDS: dict[str, Callable[[Rng], Case]] = {

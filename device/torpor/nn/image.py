@@ -50,6 +50,7 @@ class Image:
     `.states`: (arena offset, bytes, value that fills them at first, or an array of them) per variable.
     `.state_bytes`: what outlives a run, the first bytes of the arena.
     `.ram_bytes`: arena and scratch together. `.macs`: multiplications per run.
+    `.length`: bytes of the image, of which the last, from `.weights_at` on, are weights.
     """
 
     def __init__(self, stream):
@@ -59,7 +60,7 @@ class Image:
         self.at = 0  # where in the file the record under check lies, for messages
         head = bytearray(_HEADER)
         self.fill(0, head, _HEADER, "header")
-        (magic, version, flags, self.length, crc, arena, scratch, tensors, self._operators, self._weights,
+        (magic, version, flags, self.length, crc, arena, scratch, tensors, self._operators, self.weights_at,
          n_tensors, self._count, self.macs, state) = struct.unpack("<4sHHIIIIIIIHHII", head)  # fmt: skip
         if magic != b"TPM\x1a":
             raise ImageError("magic", 0)
@@ -77,7 +78,7 @@ class Image:
         self.ram_bytes = arena + scratch
         if not (_HEADER <= tensors and tensors + n_tensors * _TENSOR <= self._operators):
             raise ImageError("tensors", 24)
-        if not (self._operators <= self._weights <= self.length) or self._weights & 15:
+        if not (self._operators <= self.weights_at <= self.length) or self.weights_at & 15:
             raise ImageError("weights", 32)
         self.inputs = []
         self.outputs = []
@@ -136,21 +137,26 @@ class Image:
             return
         (self.inputs if role == 1 else self.outputs).append((dtype, offset, size, scale, zero, shape))
 
-    def operators(self):
-        """Yield (code, args) per record, in order of execution; `.at` follows for messages."""
+    def records(self):
+        """Yield (place in the image, code, number of arguments) per record; `.at` follows for messages."""
         at = self._operators
         head = bytearray(4)
         for _ in range(self._count):
             self.at = at
-            self.need(at + 4 <= self._weights, "operator")
+            self.need(at + 4 <= self.weights_at, "operator")
             self.fill(at, head, 4, "operator")
             code, n = struct.unpack("<HH", head)
-            self.need(at + 4 + 4 * n <= self._weights, "operator")
+            self.need(at + 4 + 4 * n <= self.weights_at, "operator")
+            yield at, code, n
+            at += 4 + 4 * n
+
+    def operators(self):
+        """Yield (code, args) per record, in order of execution."""
+        for at, code, n in self.records():
             raw = bytearray(4 * n)
             if n:
                 self.fill(at + 4, raw, 4 * n, "operator")
             yield code, struct.unpack("<%di" % n, raw)
-            at += 4 + 4 * n
 
     def need(self, good, what):
         if not good:
@@ -174,7 +180,7 @@ class Image:
         self.need(-128 <= low <= high <= 127, "activation range")
 
     def _take(self, kind, size, offset, count):
-        start = self._weights + offset
+        start = self.weights_at + offset
         self.need(offset >= 0 and count > 0 and start + count * size <= self.length, "weight offset")
         return self.load(kind, size, start, count)
 

@@ -35,8 +35,8 @@ class Model:
 
     weights: "rom": seen where they lie, in `data` if it is bytes or a file in ROMFS, ValueError for others;
     "ram": read now, `data` is not needed later; "stream": read for each record in each run, through one
-    buffer, so that a file must stay open; not with native kernels. None: the first of them that there is
-    memory for; `.weights` says which.
+    buffer, so that a file must stay open. None: the first of them that there is memory for; `.weights` says
+    which.
 
     kernels: "reference", "ulab", "viper", "native", or None for the first there is: native where the module
     `torpor_native` lies on the board and knows all operators, viper, ulab, reference; `.kernels` says which.
@@ -53,7 +53,7 @@ class Model:
     def __init__(self, data, kernels=None, weights=None):
         if kernels not in (None, "reference", "ulab", "viper", "native"):
             raise ValueError("kernels")
-        if weights not in (None, "rom", "ram", "stream") or (weights, kernels) == ("stream", "native"):
+        if weights not in (None, "rom", "ram", "stream"):
             raise ValueError("weights")
         block = None
         if weights in (None, "rom"):
@@ -63,16 +63,17 @@ class Model:
                 if weights:
                     raise ValueError("weights") from None
         image = Image(data if hasattr(data, "readinto") else io.BytesIO(data))
+        modes = (weights,) if weights else ("ram" if block is None else "rom", "stream")
         self._steps = None
-        for mode in (weights,) if weights else ("ram" if block is None else "rom", "stream"):
-            try:
-                self._prepare(image, block, kernels, mode)
-                break
-            except MemoryError:
-                if mode == (weights or "stream") or kernels == "native":
-                    raise ImageError("memory", image.at) from None
-            self.inputs = self.outputs = self.input = self.output = None
-        self.weights = mode
+        if kernels in (None, "native"):
+            native = self._find_native(kernels is None)
+            if native:
+                self._prepare(image, block, native, kernels is None, modes, True)
+        if self._steps is None and kernels != "native":
+            self._prepare(image, block, self._find(kernels), False, modes, False)
+        if self._steps is None:
+            raise ImageError("memory", image.at)
+        image.forget()
         self._states = image.states
         if image.states:
             self.reset()
@@ -80,24 +81,35 @@ class Model:
         _, _, _, self.input_scale, self.input_zero_point, self.input_shape = image.inputs[0]
         _, _, _, self.output_scale, self.output_zero_point, self.output_shape = image.outputs[0]
 
-    def _prepare(self, image, block, kernels, mode):
-        image.forget()
-        image.load = image.read
-        arena = self._make_views(image)
-        if kernels in (None, "native") and mode != "stream":
-            self._bind_native(image, block, arena, kernels is None)
-        if self._steps is not None:
-            return
-        bind = self._find(kernels)
-        if mode == "rom":
-            from .weights import Rom
+    def _prepare(self, image, block, bind, optional, modes, native):
+        """Set .weights and the steps, by the first of `modes` that there is memory for; if there is none, no
+        steps. `optional`: native kernels need not know all records."""
+        for mode in modes:
+            self.inputs = self.outputs = self.input = self.output = None
+            image.forget()
+            image.load = image.read
+            try:
+                arena = self._make_views(image)
+                if native:
+                    if mode == "stream":
+                        steps = bind.stream(image, arena, optional)
+                    else:
+                        steps = bind.bind(image, block, arena, optional)
+                elif mode == "stream":
+                    steps = self._streamed(bind, image, arena)
+                else:
+                    if mode == "rom":
+                        from .weights import Rom
 
-            image.load = Rom(block, image.read).load
-        if mode == "stream":
-            self._steps = self._streamed(bind, image, arena)
-        else:
-            self._steps = self._bound(bind, image, arena)
-        image.forget()
+                        image.load = Rom(block, image.read).load
+                    steps = self._bound(bind, image, arena)
+                if steps is not None:
+                    self._steps = steps
+                    self.weights = mode
+                    return
+            except MemoryError:
+                pass
+            arena = None
 
     def _streamed(self, bind, image, arena):
         from .weights import Stream, fill
@@ -142,17 +154,17 @@ class Model:
         self.state = self._kept.cast("B") if CPYTHON else self._kept
         return arena
 
-    def _bind_native(self, image, block, arena, optional):
+    def _find_native(self, optional):
         try:
             import torpor_native  # noqa: F401 (most boards end here)
 
-            from .native import bind
+            from . import native
         except ImportError:
             if not optional:
                 raise
-            return
-        self._steps = bind(image, block, arena, optional)
+            return None
         self.kernels = "native"
+        return native
 
     def _find(self, kernels):
         if kernels in (None, "viper"):

@@ -36,6 +36,8 @@ def bind(code, args, image, arena):
         from .filterbank import bind as found
     elif 70 <= code <= 75:
         from .ints import bind as found
+    elif code == 76:
+        from .to_float import bind as found
     elif code == 40:
         from .svdf import bind as found
     elif code == 41:

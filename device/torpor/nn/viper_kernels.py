@@ -2,14 +2,15 @@
 """The `viper` kernel set: multiplications in MicroPython's machine code, where no native module fits;
 the rest is `reference`. How the loops count is said in viper_loops.py.
 
-Its buffers are made when a record is bound; run() allocates nothing.
+Its buffers are made when a record is bound; run() allocates nothing. Weights and tables are read only, for
+they may lie in ROM, or in a buffer that is filled anew.
 """
 
 from array import array
 
 from . import reference
 from .image import zeros
-from .viper_loops import add_row, conv_row, finish, flip, fold, lookup
+from .viper_loops import add_row, conv_row, finish, lookup
 
 _FAR = 1 << 20  # added to positions, which may be negative
 _MOST_DEPTH = 1 << 14  # 128 * 255 * depth stays within 31 bits
@@ -56,10 +57,7 @@ def _conv(sums, depthwise, t):
     (arena, x, y, scratch, batches, h, w, c, oh, ow, n, fh, fw, sh, sw, dh, dw, top, left,
      weights, bias, m, s, step, in_zero, zero, low, high) = t  # fmt: skip
     depth = fh * fw * c
-    flip(weights, len(weights))
     _reserve(sums, ow * n)
-    if not depthwise:
-        fold(weights, bias, n, depth)
     per = n // c if depthwise else 0
     a = array("i", (x, h, w, c, ow, n, fh, fw, sw, dh, dw, _FAR - left, in_zero + 128, depth, 0, per))
     last = array("i", (y, ow * n, n, zero + 128, low + 128, high + 128, step))

@@ -3,41 +3,19 @@
 """Inner loops of the `viper` kernel set, in MicroPython's machine code. Not imported by itself.
 
 - Words are 32 bits on boards and 64 here; products stay within 31 bits, so that both agree.
-- ptr8, ptr16 and ptr32 load unsigned (ptr32 on 64 bits too): bytes are flipped to x + 128 once, and numbers
-  that may be negative are stored with an offset, or read as two halves.
-- sum(x * w) = sum((x + 128) * (w + 128)) - 128 * sum(x + 128) - 128 * sum(w + 128) + 16384 * depth, of which
-  what depends on weights alone is folded into the bias (`fold`).
+- ptr8, ptr16 and ptr32 load unsigned (ptr32 on 64 bits too): numbers that may be negative are stored with an
+  offset, or read as two halves.
+- A weight w is read as w + 128, the byte with its top bit flipped: sum(x * w) = sum(x * (w + 128)) -
+  128 * sum(x), where the last is one sum for all outputs of a window. Weights stay as they are: they may lie
+  in ROM, or in a buffer that is filled anew.
 """
 
 import micropython
 
 
 @micropython.viper
-def flip(values: ptr8, count: int):
-    """int8 to int8 + 128 and back, in place."""
-    i = 0
-    while i < count:
-        values[i] = values[i] ^ 128
-        i += 1
-
-
-@micropython.viper
-def fold(weights: ptr8, bias: ptr32, units: int, depth: int):
-    """Add to each unit's bias what is left of the sum over flipped bytes and depends on weights alone."""
-    i = 0
-    while i < units:
-        total = 0
-        end = ptr8(int(weights) + depth)
-        while int(weights) < int(end):
-            total += weights[0]
-            weights = ptr8(int(weights) + 1)
-        bias[i] = bias[i] + 16384 * depth - 128 * total
-        i += 1
-
-
-@micropython.viper
 def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
-    """sums [ow, n]: one output row, before the bias. weights [n, depth], depthwise [taps, n], each + 128.
+    """sums [ow, n]: one output row, before the bias. weights [n, depth], depthwise [taps, n].
 
     Each window is gathered into `window` [taps, c], + 128. One function, since a call takes boxed arguments.
     """
@@ -64,9 +42,9 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
             while fx:
                 end = to + c
                 if yy >= 0 and yy < h and xx >= 0 and xx < w:
-                    p = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
+                    source = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
                     while to < end:
-                        v = p[to] ^ 128
+                        v = source[to] ^ 128
                         window[to] = v
                         total += v
                         to += 1
@@ -90,7 +68,7 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
                 u = ptr8(q)
                 j = taps
                 while j:
-                    s += (x[0] - 128) * (u[0] - 128)
+                    s += (x[0] - 128) * ((u[0] ^ 128) - 128)
                     x = ptr8(int(x) + c)
                     u = ptr8(int(u) + n)
                     j -= 1
@@ -103,18 +81,20 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
                     p = ptr8(int(p) + 1)
                 i -= 1
         while i:
-            s = 0 - total * 128
+            s = 0 - (total - 128 * depth) * 128
             p = ptr8(window)
             j = depth >> 3
             while j:
-                s += p[0] * q[0] + p[1] * q[1] + p[2] * q[2] + p[3] * q[3]
-                s += p[4] * q[4] + p[5] * q[5] + p[6] * q[6] + p[7] * q[7]
+                s += (p[0] - 128) * (q[0] ^ 128) + (p[1] - 128) * (q[1] ^ 128)
+                s += (p[2] - 128) * (q[2] ^ 128) + (p[3] - 128) * (q[3] ^ 128)
+                s += (p[4] - 128) * (q[4] ^ 128) + (p[5] - 128) * (q[5] ^ 128)
+                s += (p[6] - 128) * (q[6] ^ 128) + (p[7] - 128) * (q[7] ^ 128)
                 p = ptr8(int(p) + 8)
                 q = ptr8(int(q) + 8)
                 j -= 1
             j = depth & 7
             while j:
-                s += p[0] * q[0]
+                s += (p[0] - 128) * (q[0] ^ 128)
                 p = ptr8(int(p) + 1)
                 q = ptr8(int(q) + 1)
                 j -= 1

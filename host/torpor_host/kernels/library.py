@@ -74,12 +74,17 @@ def path() -> Path:
 
 
 def bind(file: Path) -> ModuleType:
-    """Return the library in `file` as boards import it: check(image, arena), invoke(image, arena)."""
+    """Return the library in `file` as boards import it; see device/kernels/module.c."""
     library = ctypes.CDLL(str(file))
     library.torpor_check.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
     library.torpor_check.restype = ctypes.c_int32
     library.torpor_invoke.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.torpor_invoke.restype = None
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
+    library.torpor_check_step.argtypes = [pointer, size, pointer, size, size]
+    library.torpor_check_step.restype = ctypes.c_int32
+    library.torpor_run_step.argtypes = [pointer, pointer, pointer]
+    library.torpor_run_step.restype = None
 
     def check(image: Any, arena: Any) -> int:
         found: int = library.torpor_check(_address(image), len(image), len(arena))
@@ -88,8 +93,18 @@ def bind(file: Path) -> ModuleType:
     def invoke(image: Any, arena: Any) -> None:
         library.torpor_invoke(_address(image), _address(arena))
 
+    def check_step(step: Any, window: Any, arena: Any) -> int:
+        bytes_of = memoryview(step).nbytes
+        found: int = library.torpor_check_step(
+            _address(step), bytes_of, _address(window), len(window), len(arena)
+        )
+        return found
+
+    def step(step: Any, window: Any, arena: Any) -> None:
+        library.torpor_run_step(_address(step), _address(window), _address(arena))
+
     module = ModuleType(MODULE, "the native kernels, compiled for this machine")
-    module.__dict__.update(check=check, invoke=invoke, __file__=str(file))
+    module.__dict__.update(check=check, invoke=invoke, check_step=check_step, step=step, __file__=str(file))
     return module
 
 
@@ -99,6 +114,8 @@ def _address(buffer: Any) -> int | bytes:
         return buffer
     if isinstance(buffer, array):
         return buffer.buffer_info()[0]
+    if not len(buffer):
+        return 0
     address: int = np.frombuffer(buffer, np.uint8).__array_interface__["data"][0]
     return address
 

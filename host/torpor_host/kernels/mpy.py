@@ -20,8 +20,10 @@ from . import elf, toolchain, xtensa
 from .block import Block
 
 NAME = "torpor_native"
-NAMES = (f"{NAME}.c", "check", "invoke")  # in the order of the enum in module.c
-CODES = frozenset({*range(1, 27), 28, 29, 31, 40, 41, *range(50, 59), *range(70, 76), *range(80, 95)})
+NAMES = (f"{NAME}.c", "check", "invoke", "check_step", "step")  # in the order of the enum in module.c
+CODES = frozenset({*range(1, 27), 28, 29, 31, 40, 41, *range(50, 59), *range(70, 77), *range(80, 95)})
+SMALL_CODES = frozenset({*range(1, 10), 12, 13})  # SMALL_FAMILIES in families.h
+SMALL_FLAGS = ("-DTORPOR_SMALL",)
 SOURCES = (*toolchain.KERNELS, "module.c", "runtime.c")
 FLAGS = (
     *toolchain.COMMON, "-fno-builtin", "-fomit-frame-pointer", "-ffunction-sections", "-fno-jump-tables",
@@ -90,30 +92,34 @@ _REFUSED = {
 }  # fmt: skip
 
 
-def compile_code(target: Target) -> Block:
-    """Return the code and constants of the module. Raises TorporError: no compiler, or not relocatable."""
+def compile_code(target: Target, small: bool = False) -> Block:
+    """Return the code and constants of the module. Raises TorporError: no compiler, or not relocatable.
+
+    small: of the one that knows SMALL_CODES only.
+    """
+    flags = (*target.flags, *FLAGS, *(SMALL_FLAGS if small else ()))
     with tempfile.TemporaryDirectory(prefix="torpor-mpy-") as folder:
         if target.name == xtensa.NAME:
-            return _compile_xtensa(target, Path(folder))
-        return Block(_compile_zig(target, Path(folder)))
+            return _compile_xtensa(flags, Path(folder))
+        return Block(_compile_zig(target, flags, Path(folder)))
 
 
-def _compile_zig(target: Target, scratch: Path) -> bytes:
+def _compile_zig(target: Target, flags: tuple[str, ...], scratch: Path) -> bytes:
     folder = toolchain.sources_dir()
     objects = [Path(name).with_suffix(".o").name for name in SOURCES]
     for source, made in zip(SOURCES, objects, strict=True):
-        compiler = [*toolchain.zig(), "cc", *target.flags, *FLAGS, "-O2" if source in FAST else "-Os"]
+        compiler = [*toolchain.zig(), "cc", *flags, "-O2" if source in FAST else "-Os"]
         toolchain.run([*compiler, "-c", "-o", made, str(folder / source)], scratch)
     link = ["ld.lld", *LINK, "-T", str(folder / "module.ld"), "-o", "module.elf", *objects]
     toolchain.run([*toolchain.zig(), *link], scratch)
     return _code_of(elf.read((scratch / "module.elf").read_bytes()), target)
 
 
-def _compile_xtensa(target: Target, scratch: Path) -> Block:
+def _compile_xtensa(flags: tuple[str, ...], scratch: Path) -> Block:
     clang, llc, assembler = toolchain.llvm("clang"), toolchain.llvm("llc"), toolchain.llvm("llvm-mc")
     files = []
     for source in SOURCES:
-        compiler = [clang, *target.flags, *FLAGS, "-O2" if source in FAST else "-Os", "-emit-llvm", "-S"]
+        compiler = [clang, *flags, "-O2" if source in FAST else "-Os", "-emit-llvm", "-S"]
         toolchain.run([*compiler, "-o", "a.ll", str(toolchain.sources_dir() / source)], scratch)
         toolchain.run([llc, *LLC, "-o", "a.s", "a.ll"], scratch)
         toolchain.run([assembler, *ASSEMBLE, "-o", "a.o", "a.s"], scratch)
@@ -162,9 +168,9 @@ def wrap(block: Block, target: Target, names: tuple[str, ...] = NAMES) -> bytes:
     return bytes(out + bytes((_END,)))
 
 
-def build(target: Target) -> bytes:
+def build(target: Target, small: bool = False) -> bytes:
     """Return the module for one architecture as an .mpy file. Raises TorporError."""
-    return wrap(compile_code(target), target)
+    return wrap(compile_code(target, small), target)
 
 
 @dataclass(frozen=True)

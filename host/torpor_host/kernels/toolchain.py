@@ -23,7 +23,7 @@ KERNELS = (
     "image.c", "check.c", "add.c", "conv.c", "dense.c", "floats.c", "lookup.c", "move.c", "pad.c", "pool.c",
     "softmax.c", "cortex_m0.c", "cortex_m4.c",
     "svdf.c", "lstm.c", "spectrum.c", "filterbank.c", "ints.c",
-    "reduce.c", "log_softmax.c", "resize.c", "div.c", "requantize.c",
+    "reduce.c", "log_softmax.c", "resize.c", "to_float.c", "div.c", "requantize.c",
     "mixed.c", "convert.c", "pool16.c", "binary16.c", "softmax16.c", "sigmoid16.c",
 )  # fmt: skip
 LLVM = "22"

@@ -28,11 +28,13 @@ from . import (
     softmax,
     spectrum,
     svdf,
+    to_float,
     transpose_conv,
     unary,
     variables,
 )
 from .base import Kind, Record, Rule
+from .variants import either
 
 _ALL = (
     add.KIND, conv.CONV_2D, conv.DEPTHWISE_CONV_2D, fully_connected.KIND, logistic.KIND, lookup.KIND,
@@ -48,5 +50,8 @@ _ALL = (
 KINDS: dict[str, Kind] = {k.name: k for k in (*_ALL, *mixed.KINDS, *int16.KINDS, *curves16.KINDS)}
 for _name in ("ADD", "MUL", "MAXIMUM", "MINIMUM", "DIV"):
     KINDS[_name] = ints.with_int32(KINDS[_name])
+KINDS["CAST"] = either(KINDS["CAST"], to_float.casts_to_float, to_float.CAST)
+KINDS["MUL"] = either(KINDS["MUL"], to_float.scales_float, to_float.MUL)
+KINDS[to_float.KIND.name] = to_float.KIND
 
 __all__ = ["KINDS", "Kind", "Record", "Rule"]
