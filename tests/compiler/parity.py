@@ -79,7 +79,9 @@ def _compare(drawn: Drawn, kernels: str, got: list[bytes]) -> list[str]:
     found = []
     for i, have in enumerate(got):
         a, b = np.frombuffer(have, "u1"), np.frombuffer(drawn.want[i], "u1")
-        wrong = f"{len(a)} bytes for {len(b)}" if len(a) != len(b) else f"{np.count_nonzero(a != b)} of {len(a)}"
+        wrong = (
+            f"{len(a)} bytes for {len(b)}" if len(a) != len(b) else f"{np.count_nonzero(a != b)} of {len(a)}"
+        )
         if have != drawn.want[i]:
             found.append(f"{drawn.name}, {kernels}, run {i}: {wrong} bytes differ: {drawn.case.label}")
     return found
