@@ -18,10 +18,12 @@ KERNELS = ("reference", "ulab", "native")
 DTYPES = {"int8": "i1", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 
-def execute(image: bytes, inputs: list[np.ndarray], kernels: str) -> list[np.ndarray]:
+def execute(
+    image: bytes, inputs: list[np.ndarray], kernels: str, weights: str | None = None
+) -> list[np.ndarray]:
     """Return the outputs, flat, of the model's own dtypes."""
     with ulab_stand_in.installed(), library.installed():
-        model = Model(image, kernels)
+        model = Model(image, kernels, weights)
     assert model.kernels == kernels
     for view, x in zip(model.inputs, inputs, strict=True):
         memoryview(getattr(view, "raw", view)).cast("B")[:] = x.tobytes()
