@@ -73,7 +73,10 @@ def fit(compiled: Compiled, board: Board) -> list[dict[str, Any]]:
     problems = []
     flash, heap = board.filesystem_bytes(), board.heap_bytes()
     report = compiled.report
-    kernels = choose("auto", board.runtimes[0], board, report, compiled.image)
+    kernels = choose(
+        "auto", board.runtimes[0], board, report, compiled.image,
+        lambda kernels: heap_bytes(report, board, kernels, heap) <= heap,
+    )  # fmt: skip
     ram = heap_bytes(report, board, kernels, heap)
     for region, need, have in (("file system", report["flash_bytes"], flash), ("heap", ram, heap)):
         if need > have:

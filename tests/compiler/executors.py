@@ -34,11 +34,13 @@ def execute(
     ]
 
 
-# Runs under MicroPython: DEVICE_DIR FOLDER KERNELS; FOLDER has N.tpm and N.in for N from 0, N.out is written.
+# Runs under MicroPython: DEVICE_DIR FOLDER KERNELS WEIGHTS; FOLDER has N.tpm and N.in for N from 0, N.out is
+# written.
 _RUNNER = """
 import gc, sys
 sys.path.insert(0, sys.argv[1])
-from torpor.nn.model import load
+from torpor.nn.model import Model, load
+mode = None if sys.argv[4] == "auto" else sys.argv[4]
 i = 0
 while True:
     name = sys.argv[2] + "/" + str(i)
@@ -46,7 +48,11 @@ while True:
         open(name + ".in", "rb").close()
     except OSError:
         break
-    model = load(name + ".tpm", sys.argv[3])
+    if mode == "rom":
+        with open(name + ".tpm", "rb") as f:
+            model = Model(f.read(), sys.argv[3], mode)
+    else:
+        model = load(name + ".tpm", sys.argv[3], mode)
     assert model.kernels == sys.argv[3]
     with open(name + ".in", "rb") as f:
         for view in model.inputs:
@@ -62,7 +68,9 @@ while True:
 """
 
 
-def on_micropython(cases: list[tuple[bytes, list[np.ndarray]]], kernels: str) -> list[list[np.ndarray]]:
+def on_micropython(
+    cases: list[tuple[bytes, list[np.ndarray]]], kernels: str, weights: str | None = None
+) -> list[list[np.ndarray]]:
     """Return the outputs of each (image, inputs), as execute() does, from one MicroPython process."""
     with tempfile.TemporaryDirectory(prefix="torpor-cases-") as name:
         folder = Path(name)
@@ -76,6 +84,7 @@ def on_micropython(cases: list[tuple[bytes, list[np.ndarray]]], kernels: str) ->
             len(image) + sum(struct.unpack_from("<II", image, 16)) for image, _ in cases
         )
         command = [*interpreter.command(heap_bytes), str(folder / "run.py"), str(device_dir()), name, kernels]
+        command.append(weights or "auto")
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         found = []

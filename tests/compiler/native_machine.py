@@ -5,6 +5,7 @@
     assert machine.check(image, arena_bytes) == 0
     arena = machine.invoke(image, arena)            # .instructions: how many it took
     counts = list(machine.records(image, arena))    # the same, record by record
+    arena = machine.stream(image, arena)            # as torpor.nn.native.stream does
 
 The module is called as the runtime calls it: mpy_init, then the two functions that it defined, with objects
 that only the stand-in's table of functions can read.
@@ -27,6 +28,7 @@ _CODE, _TABLE, _TRAPS, _STACK, _DATA = 0x10000, 0x40000, 0x50000, 0x60000, 0x100
 _STACK_BYTES, _DATA_BYTES = 0x10000, 0x2000000
 _END = _TRAPS + 0x800
 _OBJECTS = 0x100  # handle of the first object that is passed
+_CHECK_STEP, _STEP = 1003, 1004  # names
 _OPERATORS, _COUNT = 28, 38  # of an image's header: where the records lie, and how many
 _TO_OBJECT, _SWAP_GLOBALS, _STORE_GLOBAL, _MAKE_FUNCTION, _CHECK_ARGS, _GET_BUFFER = 4, 5, 13, 26, 44, 65
 
@@ -63,7 +65,7 @@ class Processor:
         one = int(self._arm)  # thumb addresses are odd
         self._uc.mem_write(_TABLE, struct.pack("<4I", 1, _TABLE + 0x100, 0, _CODE))
         self._uc.mem_write(_TABLE + 0x100, struct.pack("<4I", 1, 0x55, _TABLE + 0x200, _TABLE + 0x300))
-        self._uc.mem_write(_TABLE + 0x200, struct.pack("<3H", 1000, 1001, 1002))
+        self._uc.mem_write(_TABLE + 0x200, struct.pack("<5H", *range(1000, 1005)))
         self._uc.mem_write(_TABLE + 0x300, struct.pack("<I", _TABLE + 0x400))
         table = [0] + [_TRAPS + 4 * i + one for i in range(1, 100)]
         self._uc.mem_write(_TABLE + 0x400, struct.pack("<100I", *table))
@@ -117,7 +119,9 @@ class Machine(Processor):
         self._names: dict[int, int] = {}
         self._buffers: list[tuple[int, int]] = []
         self._call(_CODE, [_TABLE, 0, 0, 0])
-        assert sorted(self._names) == [1001, 1002], "it defines check and invoke"
+        assert sorted(self._names) == [1001, 1002, 1003, 1004], (
+            "it defines check, invoke, check_step and step"
+        )
 
     def _store(self, r: list[int]) -> int:
         self._names[r[0]] = r[1]
@@ -128,15 +132,20 @@ class Machine(Processor):
         self._uc.mem_write(r[1], struct.pack("<3I", start, size, ord("B")))
         return 1
 
-    def _function(self, name: int, image: bytes, arena: bytes) -> int:
-        at = _DATA + 0x1000
-        behind = at + (len(image) + 0x1FFF & ~0xFFF)
-        assert behind + len(arena) < _DATA + _DATA_BYTES
-        self._buffers = [(at, len(image)), (behind, len(arena))]
-        self._uc.mem_write(at, image)
-        self._uc.mem_write(behind, arena)
-        self._uc.mem_write(_TABLE + 0x1000, struct.pack("<2I", _OBJECTS, _OBJECTS + 1))
-        return self._call(self._names[name] & ~1, [_TABLE, 2, 0, _TABLE + 0x1000])
+    def _function(self, name: int, *buffers: bytes) -> int:
+        at, self._buffers = _DATA + 0x1000, []
+        for data in buffers:
+            self._buffers.append((at, len(data)))
+            self._uc.mem_write(at, data)
+            at += len(data) + 0x1FFF & ~0xFFF
+        assert at < _DATA + _DATA_BYTES
+        count = len(buffers)
+        self._uc.mem_write(_TABLE + 0x1000, struct.pack(f"<{count}I", *range(_OBJECTS, _OBJECTS + count)))
+        return self._call(self._names[name] & ~1, [_TABLE, count, 0, _TABLE + 0x1000])
+
+    def _after(self, number: int) -> bytes:
+        """What is now in a buffer of the last call."""
+        return bytes(self._uc.mem_read(*self._buffers[number]))
 
     def check(self, image: bytes, arena_bytes: int) -> int:
         return self._function(1001, image, bytes(arena_bytes))
@@ -144,7 +153,24 @@ class Machine(Processor):
     def invoke(self, image: bytes, arena: bytes) -> bytes:
         """Return the arena after a run."""
         self._function(1002, image, arena)
-        return bytes(self._uc.mem_read(self._buffers[1][0], len(arena)))
+        return self._after(1)
+
+    def stream(self, image: bytes, arena: bytes) -> bytes:
+        """Return the arena after each record was run with its own window of the weights only."""
+        at, weights_at = struct.unpack_from("<2I", image, _OPERATORS)
+        count, state_bytes = struct.unpack_from("<H4xI", image, _COUNT)
+        for _ in range(count):
+            end = at + 4 + 4 * struct.unpack_from("<H", image, at + 2)[0]
+            step = struct.pack("<3I", 0, len(image) - weights_at, state_bytes) + image[at:end]
+            assert self._function(_CHECK_STEP, step, b"", arena) == 0
+            step = self._after(0)
+            first, size = struct.unpack_from("<2I", step)
+            window = image[weights_at + first :][:size]
+            assert self._function(_CHECK_STEP, step, window, arena) == 0 and self._after(0) == step
+            self._function(_STEP, step, window, arena)
+            arena = self._after(2)
+            at = end
+        return arena
 
     def records(self, image: bytes, arena: bytes) -> Iterator[int]:
         """Run each operator record on its own; yield how many instructions it took, the call included."""

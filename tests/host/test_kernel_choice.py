@@ -10,6 +10,7 @@ import pytest
 from test_cli import torpor
 from test_fit import node_with
 
+from compiler.native_machine import Machine
 from torpor.errors import ImageError
 from torpor.nn.model import Model
 from torpor_host import boards
@@ -40,7 +41,9 @@ def test_native_kernels_and_nothing_else(tmp_path: Path) -> None:
     manifest = bundles.build(project.spec, project.compiled, tmp_path / "out")
     nn = {f.path for f in manifest.files if f.path.startswith("torpor/nn/")}
     assert nn == {f"torpor/nn/{name}.mpy" for name in ("model", "image", "native")}
-    assert (tmp_path / "out" / kernels.NATIVE_FILE).read_bytes() == carried.path("rv32imc").read_bytes()
+    assert (tmp_path / "out" / kernels.NATIVE_FILE).read_bytes() == carried.path(
+        "rv32imc", small=True
+    ).read_bytes()
 
 
 def test_a_small_model_gets_plain_python_of_its_operators(tmp_path: Path) -> None:
@@ -92,6 +95,7 @@ def replace_code(image: bytes, code: int) -> bytes:
 
 def test_native_codes_are_those_of_the_c() -> None:
     """check() says < 0 where it does not know a record, > 0 where it finds a known one bad."""
+    small = Machine("armv6m", carried.path("armv6m", small=True).read_bytes())
     image = compile_file(Path(__file__).parents[2] / "examples" / "frost" / "frost.tflite").image
     arena = bytearray(1 << 16)
     for code in CODES:
@@ -99,6 +103,7 @@ def test_native_codes_are_those_of_the_c() -> None:
         at = struct.unpack_from("<I", other, 28)[0]
         struct.pack_into("<i", other, at + 4, -(1 << 31))  # no operator's first argument
         assert (library.module().check(bytes(other), arena) >= 0) == (code in mpy.CODES), CODES[code]
+        assert (small.check(bytes(other), len(arena)) >= 0) == (code in mpy.SMALL_CODES), CODES[code]
 
 
 @needs_native
@@ -141,4 +146,4 @@ def test_deploy_refuses_machine_code_of_another_board(native: int, says: str, tm
     assert not link.files and "rv32imc" in str(caught.value) and caught.value.fix
     link.info = replace(link.info, native=11)
     deploy(tmp_path / "out", link)
-    assert link.files[kernels.NATIVE_FILE] == carried.path("rv32imc").read_bytes()
+    assert link.files[kernels.NATIVE_FILE] == carried.path("rv32imc", small=True).read_bytes()

@@ -14,6 +14,8 @@ from compiler.kinds import KINDS
 from compiler.native_machine import Machine
 from torpor.nn.image import Image
 from torpor_host.compiler import compile_bytes, compile_file
+from torpor_host.compiler.image import record_codes
+from torpor_host.kernels import carried, mpy
 
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "rv32imc")
 CASES = 3
@@ -46,6 +48,29 @@ def test_every_operator(architecture: str) -> None:
         for seed in range(CASES):
             image, inputs, want, label = case(kind, seed)
             assert run(machine, image, inputs) == want, (kind, seed, label)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_small_module_and_single_records(architecture: str) -> None:
+    """Runs what it knows, each record with no more of the weights than its window has; refuses the rest."""
+    machine = Machine(architecture, carried.path(architecture, small=True).read_bytes())
+    runs = 0
+    for kind in sorted(KINDS):
+        image, inputs, want, label = case(kind, 0)
+        info = Image(io.BytesIO(image))
+        if machine.check(image, info.ram_bytes):
+            assert not set(record_codes(image)) <= mpy.SMALL_CODES, (kind, label)
+            continue
+        if info.states:  # which have to be filled first
+            continue
+        runs += 1
+        assert run(machine, image, inputs) == want, (kind, label)
+        arena = bytearray(info.ram_bytes)
+        for (_, offset, size, *_), x in zip(info.inputs, inputs, strict=True):
+            arena[offset : offset + size] = x.tobytes()
+        after = machine.stream(image, bytes(arena))
+        assert [after[offset : offset + size] for _, offset, size, *_ in info.outputs] == want, (kind, label)
+    assert runs > 10
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

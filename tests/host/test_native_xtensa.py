@@ -16,6 +16,7 @@ from compiler.builder import oracle
 from compiler.kinds import KINDS
 from torpor.nn.image import Image
 from torpor_host.compiler import compile_bytes, compile_file
+from torpor_host.compiler.image import record_codes
 from torpor_host.errors import TorporError
 from torpor_host.kernels import carried, mpy, toolchain, xtensa
 from torpor_host.kernels.block import Block
@@ -70,6 +71,19 @@ def test_every_operator(chip: str) -> None:
             assert output_of(image, got.arena) == want, label
             computed.add(label.split()[0])
     assert computed >= set(builder.KINDS)
+
+
+@needs_qemu
+def test_the_small_module() -> None:
+    cases = [compile_case(kind, 79) for kind in sorted(KINDS)]
+    known = [
+        c for c in cases if set(record_codes(c[1])) <= mpy.SMALL_CODES and not Image(io.BytesIO(c[1])).states
+    ]
+    small = carried.path(xtensa.NAME, small=True).read_bytes()
+    runs = machine.run(small, [(i, arena_of(i, x)) for _, i, x, _ in known], machine.ESP32)
+    for (label, image, _, want), got in zip(known, runs, strict=True):
+        assert got.verdict == 0 and output_of(image, got.arena) == want, label
+    assert len(known) > 8
 
 
 @needs_qemu

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from compiler.builder import Builder, Case, oracle
+from compiler.executors import execute
+from compiler.executors import on_micropython as micropython_cases
 from compiler.kinds import KINDS
 from compiler.test_patches import network
 from torpor.errors import ImageError
@@ -19,7 +21,7 @@ from torpor.nn.model import Model, load
 from torpor_host import infer
 from torpor_host.compiler import compile_bytes
 from torpor_host.errors import TorporError
-from torpor_host.kernels import library, ulab_stand_in
+from torpor_host.kernels import carried, library, ulab_stand_in
 from torpor_host.paths import device_dir
 from torpor_host.simulate import interpreter
 
@@ -33,13 +35,13 @@ def cases() -> list[Case]:
     return drawn + [Case(f"net {i}", data, [x]) for i, (data, x) in enumerate(nets)]
 
 
-@pytest.mark.parametrize("kernels", ["reference", "ulab"])
+@pytest.mark.parametrize("kernels", ["reference", "ulab", "native"])
 def test_every_mode_is_exact(kernels: str) -> None:
     for case in cases():
         image = compile_bytes(case.model, "m").image
         want = oracle(case.model, case.inputs)[0].reshape(-1)
         for mode in MODES:
-            with ulab_stand_in.installed():
+            with ulab_stand_in.installed(), library.installed():
                 model = Model(image, kernels, mode)
             assert model.weights == mode and model.kernels == kernels
             for _ in range(2):  # the second run finds what the first left in the buffers
@@ -61,12 +63,12 @@ def test_chosen_by_what_there_is(tmp_path: Path) -> None:
         Model(f, "reference", "stream").run()
     with library.installed():
         assert Model(image, "native").weights == "rom"
+        assert Model(image, "native", "stream").weights == "stream"
     for data, kernels, mode in (
         (io.BytesIO(image), None, "rom"),
-        (image, "native", "stream"),
         (image, None, "x"),
     ):
-        with pytest.raises(ValueError, match="weights"):
+        with pytest.raises(ValueError, match="weights"), library.installed():
             Model(data, kernels, mode)
 
 
@@ -78,6 +80,8 @@ def test_a_damaged_shift_is_found_in_every_mode() -> None:
     for mode in MODES:
         with pytest.raises(ImageError, match="shift"):
             Model(bytes(image), "reference", mode)
+        with pytest.raises(ImageError, match="record"), library.installed():
+            Model(bytes(image), "native", mode)
 
 
 _ON_MICROPYTHON = """
@@ -142,9 +146,10 @@ def test_romfs_on_micropython(tmp_path: Path) -> None:
 
 _SHORT_OF_MEMORY = """
 import sys, gc
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1], sys.argv[4]
 from torpor.nn.model import load
-model = load(sys.argv[2], "reference")
+model = load(sys.argv[2], None if sys.argv[3] == "native" else "reference")
+assert model.kernels == sys.argv[3]
 for i in range(len(model.input)):
     model.input[i] = i % 100 - 50
 model.run()
@@ -165,21 +170,54 @@ def test_short_of_memory_it_streams(tmp_path: Path, shared_data: Path) -> None:
         at = out
     data = b.build([x], [at])
     file = tmp_path / "m.tpm"
-    file.write_bytes(compile_bytes(data, "m").image)
+    compiled = compile_bytes(data, "m")
+    file.write_bytes(compiled.image)
     want = oracle(data, [(np.arange(64) % 100 - 50).astype(np.int8)[None]])[0].tobytes().hex()
-    for heap_bytes, mode in ((4 << 20, "ram"), (190_000, "stream")):
-        assert on_micropython(_SHORT_OF_MEMORY, device_dir(), file, heap_bytes=heap_bytes) == [[mode, want]]
+    sets = [("reference", 190_000)]
+    if carried.for_machine():
+        sets.append(("native", 240_000))
+        (tmp_path / f"{library.MODULE}.mpy").write_bytes(
+            carried.smallest("x64", frozenset(compiled.report["record_codes"])).read_bytes()
+        )
+    for kernels, little in sets:
+        for heap_bytes, mode in ((4 << 20, "ram"), (little, "stream")):
+            args = device_dir(), file, kernels, tmp_path
+            assert on_micropython(_SHORT_OF_MEMORY, *args, heap_bytes=heap_bytes) == [[mode, want]]
 
 
+@pytest.mark.parametrize("kernels", ["reference", "native"])
 @pytest.mark.parametrize("on", ["cpython", "micropython"])
-def test_infer_in_every_mode(on: str) -> None:
+def test_infer_in_every_mode(on: str, kernels: str) -> None:
     case = KINDS["fully_connected"](np.random.default_rng(0))
     compiled = compile_bytes(case.model, "m")
     held = compiled.report["weights_ram_bytes"]
     assert held["rom"] == 0 < held["stream"] <= held["ram"] == compiled.report["weights_bytes"]
     want = oracle(case.model, case.inputs)[0].reshape(-1)
     for mode in MODES:
-        got = infer.run(compiled.image, case.inputs[0], "reference", on, weights=mode)
+        got = infer.run(compiled.image, case.inputs[0], kernels, on, weights=mode)
         assert np.array_equal(got.reshape(-1), want)
-    with pytest.raises(TorporError, match="can't stream"):
-        infer.run(compiled.image, case.inputs[0], "native", on, weights="stream")
+    with pytest.raises(TorporError, match="no weights"):
+        infer.run(compiled.image, case.inputs[0], kernels, on, weights="flash")
+
+
+@pytest.mark.parametrize("kernels", ["reference", "native"])
+def test_every_operator_streams(kernels: str) -> None:
+    for kind in sorted(KINDS):
+        for seed in range(2):
+            case = KINDS[kind](np.random.default_rng([seed, 5, sorted(KINDS).index(kind)]))
+            compiled = compile_bytes(case.model, kind)
+            want = oracle(case.model, case.inputs, len(compiled.report["outputs"]))
+            got = execute(compiled.image, case.inputs, kernels, "stream")
+            assert [y.tobytes() for y in got] == [y.tobytes() for y in want], (kind, seed, case.label)
+
+
+@pytest.mark.parametrize("mode", ["rom", "stream"])
+@pytest.mark.parametrize("kernels", ["reference", "viper", "native"])
+def test_every_operator_on_micropython(kernels: str, mode: str) -> None:
+    """What a uctypes array or a buffer that is filled anew can't do shows only there."""
+    cases = [KINDS[kind](np.random.default_rng([6, sorted(KINDS).index(kind)])) for kind in sorted(KINDS)]
+    compiled = [compile_bytes(case.model, case.label) for case in cases]
+    pairs = [(c.image, case.inputs) for c, case in zip(compiled, cases, strict=True)]
+    for case, c, got in zip(cases, compiled, micropython_cases(pairs, kernels, mode), strict=True):
+        want = oracle(case.model, case.inputs, len(c.report["outputs"]))
+        assert [y.tobytes() for y in got] == [y.tobytes() for y in want], case.label

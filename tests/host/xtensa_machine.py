@@ -76,7 +76,7 @@ def _runtime() -> dict[int, bytes]:
     return {
         _CONTEXT: struct.pack("<4I", 0, _CONTEXT + 16, 0, _TEXT),
         _CONTEXT + 16: struct.pack("<4I", 0, 0, _CONTEXT + 32, _CONTEXT + 48),
-        _CONTEXT + 32: struct.pack("<3H", 100, _CHECK, _INVOKE),
+        _CONTEXT + 32: struct.pack("<5H", 100, _CHECK, _INVOKE, _INVOKE + 1, _INVOKE + 2),
         _CONTEXT + 48: struct.pack("<I", _CONTEXT + 64),
         _CONTEXT + 64: struct.pack("<96I", *table),
         _FRAME: bytes(80) + load_product,

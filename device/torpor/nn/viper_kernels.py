@@ -59,10 +59,10 @@ def _conv(sums, depthwise, t):
     depth = fh * fw * c
     _reserve(sums, ow * n)
     per = n // c if depthwise else 0
-    a = array("i", (x, h, w, c, ow, n, fh, fw, sw, dh, dw, _FAR - left, in_zero, depth, 0, per))
+    a = array("i", (x, h, w, c, ow, n, fh, fw, sw, dh, dw, _FAR - left, in_zero + 128, depth, 0, per))
     last = array("i", (y, ow * n, n, zero + 128, low + 128, high + 128, step))
     whole = (x, y, batches, oh, sh, top)
-    return _conv_run, (arena, weights, zeros("i", depth), sums, a, bias, _multipliers(m, s), last, whole)
+    return _conv_run, (arena, weights, bytearray(depth), sums, a, bias, _multipliers(m, s), last, whole)
 
 
 def _conv_run(t):

@@ -3,20 +3,21 @@
 """Inner loops of the `viper` kernel set, in MicroPython's machine code. Not imported by itself.
 
 - Words are 32 bits on boards and 64 here; products stay within 31 bits, so that both agree.
-- ptr8, ptr16 and ptr32 load unsigned (ptr32 on 64 bits too). What is stored and read as 32 bits is right
-  modulo 2**32, which is all that `finish` looks at; other numbers that may be negative have an offset.
+- ptr8, ptr16 and ptr32 load unsigned (ptr32 on 64 bits too): numbers that may be negative are stored with an
+  offset, or read as two halves.
 - A weight w is read as w + 128, the byte with its top bit flipped: sum(x * w) = sum(x * (w + 128)) -
-  128 * sum(x), where the last is one sum for all outputs of a window.
+  128 * sum(x), where the last is one sum for all outputs of a window. Weights stay as they are: they may lie
+  in ROM, or in a buffer that is filled anew.
 """
 
 import micropython
 
 
 @micropython.viper
-def conv_row(arena: ptr8, weights: ptr8, window: ptr32, sums: ptr32, a: ptr32):
+def conv_row(arena: ptr8, weights: ptr8, window: ptr8, sums: ptr32, a: ptr32):
     """sums [ow, n]: one output row, before the bias. weights [n, depth], depthwise [taps, n].
 
-    Each window is gathered into `window` [taps, c]. One function, since a call takes boxed arguments.
+    Each window is gathered into `window` [taps, c], + 128. One function, since a call takes boxed arguments.
     """
     far = int(1 << 20)
     h = a[1]
@@ -43,7 +44,7 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr32, sums: ptr32, a: ptr32):
                 if yy >= 0 and yy < h and xx >= 0 and xx < w:
                     source = ptr8(int(arena) + a[0] + (yy * w + xx) * c - to)
                     while to < end:
-                        v = (source[to] ^ 128) - 128
+                        v = source[to] ^ 128
                         window[to] = v
                         total += v
                         to += 1
@@ -56,19 +57,19 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr32, sums: ptr32, a: ptr32):
                 fx -= 1
             yy += a[9]
             fy -= 1
-        p = ptr32(window)
+        p = ptr8(window)
         q = ptr8(weights)
         i = n
         if per:  # depthwise: `per` outputs for each channel
             left = per
             while i:
                 s = 0
-                x = ptr32(p)
+                x = ptr8(p)
                 u = ptr8(q)
                 j = taps
                 while j:
-                    s += x[0] * ((u[0] ^ 128) - 128)
-                    x = ptr32(int(x) + 4 * c)
+                    s += (x[0] - 128) * ((u[0] ^ 128) - 128)
+                    x = ptr8(int(x) + c)
                     u = ptr8(int(u) + n)
                     j -= 1
                 sums[k] = s
@@ -77,22 +78,24 @@ def conv_row(arena: ptr8, weights: ptr8, window: ptr32, sums: ptr32, a: ptr32):
                 left -= 1
                 if left == 0:
                     left = per
-                    p = ptr32(int(p) + 4)
+                    p = ptr8(int(p) + 1)
                 i -= 1
         while i:
-            s = 0 - total * 128
-            p = ptr32(window)
+            s = 0 - (total - 128 * depth) * 128
+            p = ptr8(window)
             j = depth >> 3
             while j:
-                s += p[0] * (q[0] ^ 128) + p[1] * (q[1] ^ 128) + p[2] * (q[2] ^ 128) + p[3] * (q[3] ^ 128)
-                s += p[4] * (q[4] ^ 128) + p[5] * (q[5] ^ 128) + p[6] * (q[6] ^ 128) + p[7] * (q[7] ^ 128)
-                p = ptr32(int(p) + 32)
+                s += (p[0] - 128) * (q[0] ^ 128) + (p[1] - 128) * (q[1] ^ 128)
+                s += (p[2] - 128) * (q[2] ^ 128) + (p[3] - 128) * (q[3] ^ 128)
+                s += (p[4] - 128) * (q[4] ^ 128) + (p[5] - 128) * (q[5] ^ 128)
+                s += (p[6] - 128) * (q[6] ^ 128) + (p[7] - 128) * (q[7] ^ 128)
+                p = ptr8(int(p) + 8)
                 q = ptr8(int(q) + 8)
                 j -= 1
             j = depth & 7
             while j:
-                s += p[0] * (q[0] ^ 128)
-                p = ptr32(int(p) + 4)
+                s += (p[0] - 128) * (q[0] ^ 128)
+                p = ptr8(int(p) + 1)
                 q = ptr8(int(q) + 1)
                 j -= 1
             sums[k] = s

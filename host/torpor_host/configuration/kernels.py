@@ -9,7 +9,7 @@ ten (viper) to some hundred times (native) as fast as bytecode but is more to lo
 cheaper without.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,16 @@ _ENTRIES = {
 }  # fmt: skip
 
 
-def choose(asked: str, runtime: str, board: Board, report: Mapping[str, Any], image: bytes) -> str:
-    """Return the kernel set: the one that is asked for, else the one that costs the node the least energy."""
+def choose(
+    asked: str,
+    runtime: str,
+    board: Board,
+    report: Mapping[str, Any],
+    image: bytes,
+    fits: Callable[[str], bool] = lambda kernels: True,
+) -> str:
+    """Return the kernel set: the one that is asked for, else, of those that fit the board's memory, the one
+    that costs the node the least energy."""
     if asked != "auto":
         return asked
     if runtime == "circuitpython":  # it has ulab, and loads no native code
@@ -40,7 +48,8 @@ def choose(asked: str, runtime: str, board: Board, report: Mapping[str, Any], im
     possible = ["reference", "viper"]
     if _runs_native(board.mpy_arch, image):
         possible.append("native")
-    return min(possible, key=lambda kernels: costs.infer_ms(board, kernels, report["macs"]).value)
+    possible.sort(key=lambda kernels: costs.infer_ms(board, kernels, report["macs"]).value)
+    return next((kernels for kernels in possible if fits(kernels)), "reference")
 
 
 def _runs_native(architecture: str, image: bytes) -> bool:

@@ -289,7 +289,11 @@ class NodeSpec:
 
     def with_model(self, compiled: Compiled) -> "NodeSpec":
         """Return the node with the kernel set that suits its model, and the device files that this takes."""
-        chosen = choose(self.kernels, self.own_runtime, self.board, compiled.report, compiled.image)
+        report, heap = compiled.report, self.board.heap_bytes(self.own_runtime)
+        chosen = choose(
+            self.kernels, self.own_runtime, self.board, report, compiled.image,
+            lambda kernels: heap_bytes(report, self.board, kernels, heap) <= heap,
+        )  # fmt: skip
         node = replace(self, kernels=chosen)
         others = tuple(m for m in self.modules if not m.startswith("torpor/nn/"))
         return replace(node, modules=tuple(sorted({*others, *modules(node.runs_on, compiled.image)})))
