@@ -156,3 +156,15 @@ def test_picture_that_cannot_be_written(
     code, out, err = torpor(capsys, "inspect", frost, "--memory", folder)
     assert (code, out) == (1, "") and "folder.png" in err
     assert sorted(tmp_path.iterdir()) == [folder, frost]
+
+
+def test_compile_prints_a_model_whose_input_has_no_scale(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    b = Builder()
+    x, y = b.tensor((1, 8), "float32", 1.0, 0), b.tensor((1, 8), "int8", 0.1, 0)
+    b.operator("QUANTIZE", [x], [y], 1)
+    (tmp_path / "x.tflite").write_bytes(b.build([x], [y]))
+    code, out, err = torpor(capsys, "compile", tmp_path / "x.tflite", "-o", tmp_path / "x.tpm")
+    assert (code, err) == (0, "")
+    assert "float32 [1, 8]\n" in out and "int8 [1, 8] scale 0.1 zero point 0" in out
