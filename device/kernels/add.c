@@ -5,6 +5,7 @@
 #include "avx2.h"
 #include "fixed.h"
 #include "image.h"
+#include "plain.h"
 
 enum {
     A, B, OUT, CONSTANT, SIZES, A_STRIDES = 8, B_STRIDES = 12, LEFT_SHIFT = 16, A_ZERO, A_MULTIPLIER, A_SHIFT, B_ZERO,
@@ -101,6 +102,38 @@ static int32_t value(const int32_t *a, uint32_t code, int32_t u, int32_t v)
     return code == ADD ? u + v : code == SUB ? u - v : v - u;
 }
 
+#ifndef TORPOR_AVX2
+/* One input of a plain ADD: (v - zero) << left, scaled by a shift to the right. */
+struct side {
+    int32_t zero, left, multiplier, right;
+};
+
+/* Of `args` zero, multiplier, shift. False where scale_right() does not do: it takes values below 2^30 and shifts to
+ * the right. The larger input has none, and one half for a multiplier: both are doubled, value and divisor, which
+ * is exact, for values end in zeros. */
+static bool make_side(struct side *s, int32_t left, const int32_t *args)
+{
+    bool half = args[2] == 0 && args[1] == 1 << 30 && left > 0;
+    *s = (struct side){args[0], left + half, args[1], half - args[2]};
+    return -128 <= s->zero && s->zero <= 127 && s->left <= 22 && s->right > 0; /* 255 * 2^22 < 2^30 */
+}
+
+static inline int32_t side_term(const struct side *s, int32_t v)
+{
+    return scale_right((v - s->zero) * (1 << s->left), s->multiplier, s->right, 0);
+}
+
+/* A run along the last axis where both sides are plain and so is what becomes of their sum. */
+static void row_plain(const int32_t *a, const struct side *sides, const int8_t *p, const int8_t *q, int8_t *y)
+{
+    const struct side s = sides[0], t = sides[1];
+    int32_t p_step = a[A_STRIDES + 3], q_step = a[B_STRIDES + 3];
+    int32_t multiplier = a[MULTIPLIER], right = -a[SHIFT], zero = a[ZERO], low = a[LOW], high = a[HIGH];
+    for (int32_t left = a[SIZES + 3]; left; left--, p += p_step, q += q_step)
+        *y++ = clip(scale_right(side_term(&s, *p) + side_term(&t, *q), multiplier, right, zero), low, high);
+}
+#endif
+
 /* One run along the last axis; a tile is read before it is written, so it may lie on either input. */
 static void row(const int32_t *a, uint32_t code, const int8_t *p, const int8_t *q, int8_t *y)
 {
@@ -130,8 +163,21 @@ void torpor_add(const struct image *m, const int32_t *a, uint32_t code)
     const int8_t *p = m->arena + a[A], *q = a[CONSTANT] ? int8_at(m, a[B]) : m->arena + a[B];
     int8_t *y = m->arena + a[OUT];
     const int32_t *n = a + SIZES, *s = a + A_STRIDES, *t = a + B_STRIDES;
+#ifndef TORPOR_AVX2
+    struct side sides[2];
+    bool plain = code == ADD && make_side(&sides[0], a[LEFT_SHIFT], a + A_ZERO)
+        && make_side(&sides[1], a[LEFT_SHIFT], a + B_ZERO) && a[SHIFT] < 0;
+#endif
     for (int32_t i = 0; i < n[0]; i++)
         for (int32_t j = 0; j < n[1]; j++)
-            for (int32_t k = 0; k < n[2]; k++, y += n[3])
-                row(a, code, p + i * s[0] + j * s[1] + k * s[2], q + i * t[0] + j * t[1] + k * t[2], y);
+            for (int32_t k = 0; k < n[2]; k++, y += n[3]) {
+                const int8_t *from = p + i * s[0] + j * s[1] + k * s[2], *other = q + i * t[0] + j * t[1] + k * t[2];
+#ifndef TORPOR_AVX2
+                if (plain) {
+                    row_plain(a, sides, from, other, y);
+                    continue;
+                }
+#endif
+                row(a, code, from, other, y);
+            }
 }

@@ -64,13 +64,15 @@ def _scaled(tensor: Mapping[str, Any]) -> str:
 
 
 def compiled(report: Mapping[str, Any], path: Path) -> str:
+    peak = report["peak_layer"]
+    at = f", at layer {peak['index']} {peak['name']}" if peak else ""
     items = [
         ("image", f"{path}, {report['flash_bytes']:,} B ({report['weights_bytes']:,} B weights)"),
         (
             "arena",
             f"{report['arena_bytes']:,} B (no plan can do with less than {report['lower_bound_bytes']:,} B)",
         ),
-        ("peak RAM", f"{report['peak_ram_bytes']:,} B without weights"),
+        ("peak RAM", f"{report['peak_ram_bytes']:,} B without weights{at}"),
         ("weights", "RAM " + ", ".join(f"{k} {n:,} B" for k, n in report["weights_ram_bytes"].items())),
         ("MACs", f"{report['macs']:,}"),
     ]

@@ -33,9 +33,10 @@ _OPERATORS, _COUNT = 28, 38  # of an image's header: where the records lie, and 
 _TO_OBJECT, _SWAP_GLOBALS, _STORE_GLOBAL, _MAKE_FUNCTION, _CHECK_ARGS, _GET_BUFFER = 4, 5, 13, 26, 44, 65
 
 
-class Machine:
-    def __init__(self, architecture: str, module: bytes | None = None) -> None:
-        code = mpy.read(module or carried.path(architecture).read_bytes()).code
+class Processor:
+    """An emulated one with `code` at _CODE, a table of functions, which `_traps` holds, and a counter."""
+
+    def __init__(self, architecture: str, code: bytes) -> None:
         self._arm = architecture in _MODELS
         if self._arm:
             self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
@@ -54,23 +55,10 @@ class Machine:
         self._uc.mem_write(_CODE, code)
         self._uc.mem_write(_TRAPS, returning * 0x800)
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
-        self._traps: dict[int, Callable[[list[int]], int]] = {
-            _TO_OBJECT: lambda r: r[0],
-            _SWAP_GLOBALS: lambda r: 0x77,
-            _STORE_GLOBAL: self._store,
-            _MAKE_FUNCTION: lambda r: self._word(r[0] + 4),
-            _CHECK_ARGS: lambda r: 0,
-            _GET_BUFFER: self._get_buffer,
-        }
-        self._names: dict[int, int] = {}
-        self._buffers: list[tuple[int, int]] = []
+        self._traps: dict[int, Callable[[list[int]], int]] = {_TO_OBJECT: lambda r: r[0]}
         self._lengths: dict[int, int] = {}
         self.instructions = 0
         self._lay_out()
-        self._call(_CODE, [_TABLE, 0, 0, 0])
-        assert sorted(self._names) == [1001, 1002, 1003, 1004], (
-            "it defines check, invoke, check_step and step"
-        )
 
     def _lay_out(self) -> None:
         """Function object, context, names, objects and the runtime's table, from _TABLE on."""
@@ -85,15 +73,6 @@ class Machine:
     def _word(self, at: int) -> int:
         found: int = struct.unpack("<I", self._uc.mem_read(at, 4))[0]
         return found
-
-    def _store(self, r: list[int]) -> int:
-        self._names[r[0]] = r[1]
-        return 0
-
-    def _get_buffer(self, r: list[int]) -> int:
-        start, size = self._buffers[r[0] - _OBJECTS]
-        self._uc.mem_write(r[1], struct.pack("<3I", start, size, ord("B")))
-        return 1
 
     def _on_block(self, uc: unicorn.Uc, address: int, size: int, _: object) -> None:
         if _TRAPS <= address < _END:
@@ -125,6 +104,33 @@ class Machine:
         self._uc.emu_start(code | one, _END)
         result: int = self._uc.reg_read(self._registers[0])
         return result - (1 << 32) if result >> 31 else result
+
+
+class Machine(Processor):
+    def __init__(self, architecture: str, module: bytes | None = None) -> None:
+        super().__init__(architecture, mpy.read(module or carried.path(architecture).read_bytes()).code)
+        self._traps |= {
+            _SWAP_GLOBALS: lambda r: 0x77,
+            _STORE_GLOBAL: self._store,
+            _MAKE_FUNCTION: lambda r: self._word(r[0] + 4),
+            _CHECK_ARGS: lambda r: 0,
+            _GET_BUFFER: self._get_buffer,
+        }
+        self._names: dict[int, int] = {}
+        self._buffers: list[tuple[int, int]] = []
+        self._call(_CODE, [_TABLE, 0, 0, 0])
+        assert sorted(self._names) == [1001, 1002, 1003, 1004], (
+            "it defines check, invoke, check_step and step"
+        )
+
+    def _store(self, r: list[int]) -> int:
+        self._names[r[0]] = r[1]
+        return 0
+
+    def _get_buffer(self, r: list[int]) -> int:
+        start, size = self._buffers[r[0] - _OBJECTS]
+        self._uc.mem_write(r[1], struct.pack("<3I", start, size, ord("B")))
+        return 1
 
     def _function(self, name: int, *buffers: bytes) -> int:
         at, self._buffers = _DATA + 0x1000, []

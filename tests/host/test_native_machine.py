@@ -13,6 +13,7 @@ from compiler.builder import oracle
 from compiler.kinds import KINDS
 from compiler.native_machine import Machine
 from torpor.nn.image import Image
+from torpor.nn.model import Model
 from torpor_host.compiler import compile_bytes, compile_file
 from torpor_host.compiler.image import record_codes
 from torpor_host.kernels import carried, mpy
@@ -26,6 +27,7 @@ def run(machine: Machine, image: bytes, inputs: list[np.ndarray]) -> list[bytes]
     info = Image(io.BytesIO(image))
     assert machine.check(image, info.ram_bytes) == 0
     arena = bytearray(info.ram_bytes)
+    arena[: info.state_bytes] = bytes(Model(image, "reference").state)  # as the variables are at first
     for (_, offset, size, _, _, _), x in zip(info.inputs, inputs, strict=True):
         arena[offset : offset + size] = x.tobytes()
     after = machine.invoke(image, bytes(arena))

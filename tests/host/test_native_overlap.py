@@ -72,8 +72,9 @@ def overlapped(image: bytes) -> tuple[bytes, bool] | None:
     arena, scratch = max(x + sizes[1], sizes[2]), 0
     struct.pack_into("<ii", data, operators + 4, x, 0)
     if code in (2, 3):
+        arena = (arena + 3) & ~3
         struct.pack_into("<i", data, operators + 12, arena)
-        scratch = args[6] * args[10] * args[11]
+        scratch = 5 * (args[6] * args[10] * args[11] + 3) + 12 * args[9]  # as torpor/nn/conv.py says, at most
     struct.pack_into("<II", data, 16, arena, scratch)
     struct.pack_into("<I", data, 12, zlib.crc32(data[16:]))
     return bytes(data), x < sizes[2]

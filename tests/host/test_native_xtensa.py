@@ -15,6 +15,7 @@ from compiler import builder
 from compiler.builder import oracle
 from compiler.kinds import KINDS
 from torpor.nn.image import Image
+from torpor.nn.model import Model
 from torpor_host.compiler import compile_bytes, compile_file
 from torpor_host.compiler.image import record_codes
 from torpor_host.errors import TorporError
@@ -31,6 +32,7 @@ CHIPS = {"ESP32": machine.ESP32, "ESP32-S2": machine.ESP32S2}
 def arena_of(image: bytes, inputs: list[np.ndarray]) -> bytes:
     info = Image(io.BytesIO(image))
     arena = bytearray(info.ram_bytes)
+    arena[: info.state_bytes] = bytes(Model(image, "reference").state)  # as the variables are at first
     for (_, offset, size, *_), x in zip(info.inputs, inputs, strict=True):
         arena[offset : offset + size] = x.tobytes()
     return bytes(arena)

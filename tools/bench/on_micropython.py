@@ -23,7 +23,7 @@ from torpor_host.simulate import interpreter
 
 MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "models" / "mlperf_tiny"
 NAMES = ("kws_ref_model", "vww_96_int8", "pretrainedResnet_quant", "ad01_int8", "str_ww_ref_model")
-SETS = {"reference": (1, 1), "native": (7, 20)}  # rounds, runs in each
+SETS = {"reference": (1, 1), "viper": (3, 2), "native": (7, 20)}  # rounds, runs in each
 HEAP_BYTES = 64 << 20
 
 SCRIPT = """

@@ -10,6 +10,7 @@ print(model.output[0] - model.output_zero_point)
 
 import gc
 import io
+import sys
 
 from ..compat import CPYTHON, const
 from ..errors import ImageError
@@ -187,8 +188,12 @@ class Model:
             except ImportError:
                 if kernels is not None:
                     raise
-        from .reference import bind
-
+        try:
+            from .reference import bind
+        except ImportError:
+            if kernels is None and "torpor_native" in sys.modules:
+                raise MemoryError from None  # only native kernels are here, and there was no room for them
+            raise
         self.kernels = "reference"
         return bind
 

@@ -56,12 +56,13 @@ def stream(image, arena, optional):
     """
     records = []
     most = 0
+    nothing = memoryview(arena)[:0]  # aligned, which an empty constant of an .mpy file need not be
     for at, _, n in image.records():
         step = zeros("i", _HEAD + 1 + n)
         image.fill(at, memoryview(step)[_HEAD:], 4 + 4 * n, "operator")
         step[1] = image.length - image.weights_at
         step[2] = image.state_bytes
-        if not _is_good(image, step, b"", arena, optional):
+        if not _is_good(image, step, nothing, arena, optional):
             return None
         most = max(most, step[1])
         records.append((at, step))

@@ -78,6 +78,7 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "scratch_bytes": 0,  # outside the arena; what operators need is planned within it
         "persistent_bytes": image.state_bytes(graph),  # state between runs, the arena's first bytes
         "peak_ram_bytes": layout.arena_bytes,  # weights excluded, state included
+        "peak_layer": _peak_layer(graph, layout),  # during which most of the arena is in use
         # RAM that the weights take, by how they are held: in place, loaded, or one record's at a time
         "weights_ram_bytes": {"rom": 0, "ram": info_weights, "stream": image.largest_record_bytes(blob)},
         "macs": image.macs(graph),
@@ -87,6 +88,15 @@ def _report(graph: Graph, layout: plan.Plan, blob: bytes) -> dict[str, Any]:
         "outputs": [_edge(graph.tensors[t]) for t in graph.outputs],
         "sha256": hashlib.sha256(blob).hexdigest(),
     }
+
+
+def _peak_layer(graph: Graph, layout: plan.Plan) -> dict[str, Any] | None:
+    """None where that is before the first layer."""
+    live = plan.live_bytes(list(layout.buffers), layout.near)
+    moment = max(live, key=lambda m: live[m])
+    if not 0 <= moment < len(graph.operators):
+        return None
+    return {"index": graph.operators[moment].layer, "name": graph.operators[moment].name}
 
 
 def _edge(tensor: Tensor) -> dict[str, Any]:
