@@ -37,6 +37,7 @@ bench: setup
 	$(BIN)/python tools/bench/on_micropython.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/cortex.py --layers
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/viper.py
+	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/xtensa.py
 
 soak: setup
 	$(BIN)/python -m pytest -q -m soak
