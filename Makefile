@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/torpor run examples/frost --on virtual --for 365d
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -q -m "not soak"
+	$(BIN)/python -m pytest -n 2 -q
 
 # The linters, both type checks (host; device against the vendors' stubs) and the size report.
 check: setup
@@ -39,8 +39,10 @@ bench: setup
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/viper.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/xtensa.py
 
+# CASES random models on every kernel set, IMAGES damaged images, the published models on all of their inputs.
 soak: setup
-	$(BIN)/python -m pytest -q -m soak
+	PYTHONPATH=device:host:tests $(BIN)/python tools/soak.py $(if $(CASES),--cases $(CASES)) \
+	  $(if $(IMAGES),--images $(IMAGES))
 
 clean:
 	rm -rf $(VENV) .stubs out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,6 @@
 """The audio front end of TensorFlow Lite Micro's micro_speech, frame after frame; what is refused of its
 operators; their options read from damaged bytes."""
 
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from flatbuffers import flexbuffers
 
 from compiler.builder import Builder
 from compiler.cases_signal import KINDS, custom
+from compiler.published import frames
 from compiler.test_state import SETS, interpreter, model_of, oracle, run
 from torpor_host import infer
 from torpor_host.compiler import compile_bytes, compile_file, image
@@ -20,16 +20,6 @@ from torpor_host.compiler import custom as options
 from torpor_host.errors import CompileError, TorporError
 
 WORDS = ("silence", "unknown", "yes", "no")  # outputs of micro_speech, in order
-FRAME, STEP, FRAMES = 480, 320, 49  # samples at 16 kHz: 30 ms each 20 ms, 49 of them for the model
-
-
-def frames(data: Path, word: str) -> np.ndarray:
-    """int16 [49, 480] of a recording, 1 s."""
-    with wave.open(str(data / "inputs" / "micro_speech" / f"{word}_1000ms.wav")) as f:
-        assert f.getframerate() == 16000 and f.getnchannels() == 1
-        samples = np.frombuffer(f.readframes(f.getnframes()), "<i2")
-    found = [samples[at : at + FRAME] for at in range(0, len(samples) - FRAME + 1, STEP)]
-    return np.stack(found[:FRAMES])
 
 
 @pytest.mark.parametrize("kernels", SETS)

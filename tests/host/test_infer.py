@@ -141,12 +141,12 @@ def test_npy_files(tmp_path: Path) -> None:
     [("tflm/hello_world_int8", 40), ("mlperf_tiny/ad01_int8", 2), ("mlperf_tiny/kws_ref_model", 1)],
 )
 def test_published_models_on_micropython(name: str, count: int, shared_data: Path) -> None:
-    from compiler.test_models import inputs_of, oracle
+    from compiler.published import expected, inputs_of
 
     path = shared_data / "models" / f"{name}.tflite"
     x = inputs_of(path.stem, shared_data)[:count]
     got = infer.run(compile_file(path).image, x, on="micropython")
-    assert np.array_equal(got.reshape(count, -1), oracle(path, x))
+    assert np.array_equal(got.reshape(count, -1), expected(path, x))
 
 
 def npy(path: Path, shape: str, descr: str = "'|i1'", data: bytes = bytes(6), version: int = 1) -> Path:

@@ -13,8 +13,7 @@ from compiler.executors import execute
 from compiler.kinds import KINDS
 from torpor.errors import ImageError
 from torpor.nn.model import Model
-from torpor_host import infer
-from torpor_host.compiler import compile_bytes, compile_file
+from torpor_host.compiler import compile_bytes
 from torpor_host.kernels import library
 
 CASES = 12  # of each kind, for each instruction set
@@ -26,12 +25,6 @@ VECTORS = (
     "add_blocks",
     "fully_connected",
     "network",
-)
-# (model, inputs, what tflite-micro gave, right answers in per cent)
-LABELLED = (
-    ("kws_ref_model", "kws/kws01_open", "kws_ref_model_kws01_open", 89.8),
-    ("pretrainedResnet_quant", "ic/cifar10_open", "pretrainedResnet_quant_cifar10_open", 88.6),
-    ("vww_96_int8", "vww/vww_open", "vww_96_int8_vww_open", 83.0),
 )
 
 
@@ -54,32 +47,6 @@ def test_every_instruction_set(processor: str, tmp_path: Path, monkeypatch: pyte
             want = oracle(case.model, case.inputs)[0].tobytes()
             got = execute(compile_bytes(case.model, kind).image, case.inputs, "native")[0]
             assert got.tobytes() == want, (kind, seed, case.label)
-
-
-@pytest.mark.parametrize(("name", "inputs", "expected", "percent"), LABELLED)
-def test_labelled_sets(name: str, inputs: str, expected: str, percent: float, shared_data: Path) -> None:
-    data = np.load(shared_data / "inputs" / f"{inputs}.npz")
-    x = data["X"]
-    if x.dtype == np.uint8:
-        x = (x.astype(np.int16) - 128).astype(np.int8)
-    want = np.load(shared_data / "expected" / f"{expected}.npz")["out"]
-    image = compile_file(shared_data / "models" / "mlperf_tiny" / f"{name}.tflite").image
-    got = infer.run(image, x, "native")
-    assert np.array_equal(got.reshape(want.shape), want)
-    right = float((got.reshape(len(x), -1).argmax(axis=1) == data["y"]).mean())
-    assert round(100 * right, 1) == percent
-
-
-def test_anomaly_and_wake_word(shared_data: Path) -> None:
-    data = np.load(shared_data / "expected" / "ad01_int8_ad_windows_open.npz")
-    image = compile_file(shared_data / "models" / "mlperf_tiny" / "ad01_int8.tflite").image
-    assert np.array_equal(infer.run(image, data["inp"].astype(np.int8), "native"), data["out"])
-    path = shared_data / "models" / "mlperf_tiny" / "str_ww_ref_model.tflite"
-    image = compile_file(path).image
-    for seed in range(20):
-        x = np.random.default_rng(seed).integers(-128, 128, size=(1, 30, 1, 40)).astype(np.int8)
-        want = oracle(path.read_bytes(), [x])[0]
-        assert np.array_equal(infer.run(image, x, "native"), want)
 
 
 IMAGES = [

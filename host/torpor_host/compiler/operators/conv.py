@@ -174,7 +174,8 @@ DEPTHWISE_CONV_2D = Kind(
     rules=(
         *_WEIGHTS,
         Rule(
-            _depthwise_channels, "its channels are no multiple of its input's, or not the one that it states",
+            _depthwise_channels,
+            "its channels are no multiple of its input's, or not the one that it states",
             "convert the model again",
         ),
         channels_match(3),
