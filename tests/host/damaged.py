@@ -79,11 +79,7 @@ def _seconds(limit: float) -> Iterator[None]:
 
 
 def outcome(data: bytes, run_seconds: float = 0) -> str:
-<<<<<<< HEAD
-    """One of OUTCOMES of the reference kernels, run for `run_seconds` at most ("ran" at once where it is 0).
-=======
     """One of OUTCOMES, of the reference kernels, run for `run_seconds` at most (0: not run, and "ran").
->>>>>>> soak
 
     Raises AssertionError where the native check says anything else; whatever but an ImageError comes from the
     reference is raised too.
@@ -128,13 +124,8 @@ def sanitized(folder: Path, processor: str) -> Path:
 
 
 def run_corpus(program: Path, corpus: list[bytes], folder: Path) -> list[int]:
-<<<<<<< HEAD
-    """How many of `corpus` a sanitized program refused, did not know, ran. Raises AssertionError with what
-    a sanitizer said."""
-=======
     """How many of `corpus` a sanitized program refused, did not know, and ran. Raises AssertionError, with
     what a sanitizer said."""
->>>>>>> soak
     file = folder / "corpus"
     file.write_bytes(b"".join(struct.pack("<I", len(data)) + data for data in corpus))
     done = subprocess.run(
