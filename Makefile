@@ -36,6 +36,7 @@ bench: setup
 	$(BIN)/python tools/bench/native.py
 	$(BIN)/python tools/bench/on_micropython.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/cortex.py --layers
+	$(BIN)/python tools/bench/ulab.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/viper.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/xtensa.py
 
