@@ -36,7 +36,9 @@ bench: setup
 	$(BIN)/python tools/bench/native.py
 	$(BIN)/python tools/bench/on_micropython.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/cortex.py --layers
+	$(BIN)/python tools/bench/ulab.py
 	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/viper.py
+	PYTHONPATH=device:host:tests $(BIN)/python tools/bench/xtensa.py
 
 # CASES random models on every kernel set, IMAGES damaged images, the published models on all of their inputs.
 soak: setup

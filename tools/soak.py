@@ -4,10 +4,10 @@
     PYTHONPATH=device:host:tests python tools/soak.py [--cases N] [--images N] [--seed N] [--jobs N]
     PYTHONPATH=device:host:tests python tools/soak.py --again KIND:SEED
 
-Random models of every kind, on each kernel set, compared with tflite-micro byte for byte; images with 1 to
-4 changes, refused or run, never anything else, by the reference kernels and by the C built with sanitizers;
-the published models on their real inputs, where ../shared/data is. Prints counts, and ends with status 1
-if anything was found.
+Random models of every kind, each on each kernel set, compared with tflite-micro byte for byte; images with 1
+to 4 changes, refused or run, never anything else, by the reference kernels and by the C built with
+sanitizers; the published models on their real inputs, where ../shared/data is. Prints counts, and ends with
+status 1 if anything was found.
 """
 
 import argparse
@@ -182,9 +182,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Exactness by the thousands, and damaged images.")
     parser.add_argument("--cases", type=int, default=CASES, help="random models (%(default)s)")
     parser.add_argument("--images", type=int, default=IMAGES, help="damaged images (%(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=1000, help="of the first model of each kind (%(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=1000, help="of each kind's first model (%(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     parser.add_argument("--again", metavar="KIND:SEED", help="one model that was found to differ")
     args = parser.parse_args()

@@ -79,7 +79,7 @@ def _seconds(limit: float) -> Iterator[None]:
 
 
 def outcome(data: bytes, run_seconds: float = 0) -> str:
-    """One of OUTCOMES of the reference kernels, run for `run_seconds` at most ("ran" at once where it is 0).
+    """One of OUTCOMES, of the reference kernels, run for `run_seconds` at most (0: not run, and "ran").
 
     Raises AssertionError where the native check says anything else; whatever but an ImageError comes from the
     reference is raised too.
@@ -124,8 +124,8 @@ def sanitized(folder: Path, processor: str) -> Path:
 
 
 def run_corpus(program: Path, corpus: list[bytes], folder: Path) -> list[int]:
-    """How many of `corpus` a sanitized program refused, did not know, ran. Raises AssertionError with what
-    a sanitizer said."""
+    """How many of `corpus` a sanitized program refused, did not know, and ran. Raises AssertionError, with
+    what a sanitizer said."""
     file = folder / "corpus"
     file.write_bytes(b"".join(struct.pack("<I", len(data)) + data for data in corpus))
     done = subprocess.run(

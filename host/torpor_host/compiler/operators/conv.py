@@ -72,6 +72,8 @@ def _conv_out(graph: Graph, op: Operator) -> bool:
 
 def _depthwise_channels(graph: Graph, op: Operator) -> bool:
     x, w, y = graph.input(op, 0).shape, graph.input(op, 1).shape, graph.output(op).shape
+    if op.options.get("multiplier", 0) not in (0, y[3] // x[3]):
+        return False  # TensorFlow Lite Micro goes by the option
     return w[0] == 1 and w[3] == y[3] and y[3] % x[3] == 0
 
 
@@ -135,6 +137,10 @@ def _depthwise_macs(graph: Graph, op: Operator) -> int:
     return graph.output(op).count * fh * fw
 
 
+def _read_depthwise(options: Any) -> dict[str, int | float]:
+    return _read(options) | {"multiplier": options.DepthMultiplier()}
+
+
 _GEOMETRY = Rule(
     _geometry_ok, "its shapes, strides and padding do not fit each other", "convert the model again"
 )
@@ -164,10 +170,14 @@ DEPTHWISE_CONV_2D = Kind(
     name="DEPTHWISE_CONV_2D",
     inputs=(2, 3),
     options="DepthwiseConv2DOptions",
-    read=_read,
+    read=_read_depthwise,
     rules=(
         *_WEIGHTS,
-        Rule(_depthwise_channels, "its channels are no multiple of its input's", "convert the model again"),
+        Rule(
+            _depthwise_channels,
+            "its channels are no multiple of its input's, or not the one that it states",
+            "convert the model again",
+        ),
         channels_match(3),
         ACTIVATION,
         CLAMP,
