@@ -318,7 +318,10 @@ def child(repository: Path, recording: Path, db: Path) -> Iterator[Any]:
 
     def start() -> subprocess.Popen[str]:
         args = [str(repository / "device"), str(repository / "host"), str(recording), str(db)]
+        # a shell that starts the tests in the background has SIGINT ignored, which children inherit
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen([sys.executable, "-W", "error", "-c", _CHILD, *args], stdout=-1, text=True)
+        signal.signal(signal.SIGINT, before)
         started.append(process)
         return process
 
