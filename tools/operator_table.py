@@ -27,7 +27,7 @@ from torpor_host.kernels import mpy, ulab_stand_in
 from torpor_host.paths import device_dir
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "inference.md"
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "models" / "mlperf_tiny"
+MODELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "models" / "mlperf_tiny"
 SEEDS, ULAB_SEEDS = 16, 4
 WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "SVDF",
            "UNIDIRECTIONAL_SEQUENCE_LSTM"}  # fmt: skip

@@ -19,7 +19,7 @@ from torpor.nn.model import Model, load
 
 GOLDEN = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/golden/nn/"
 RUNS = 4
-MUTATIONS = 1500  # of each image
+MUTATIONS = 400  # of each image; `make soak` makes many more, of every operator
 
 
 def read(name):

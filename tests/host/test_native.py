@@ -96,6 +96,7 @@ def test_unknown_operator_falls_back_or_says_so(monkeypatch: pytest.MonkeyPatch)
     at = operators_at(NETWORK)[3]
     with library.installed():
         monkeypatch.setattr(library.module(), "check", lambda image, arena: -at)
+        monkeypatch.setattr(library.module(), "check_step", lambda step, window, arena: -1)
         model = Model(NETWORK)
         assert model.kernels == "reference"
         with pytest.raises(ImageError) as caught:
