@@ -3,6 +3,7 @@
 
 import platform
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_every_instruction_set(processor: str, tmp_path: Path, monkeypatch: pyte
             want = oracle(case.model, case.inputs)[0].tobytes()
             got = execute(compile_bytes(case.model, kind).image, case.inputs, "native")[0]
             assert got.tobytes() == want, (kind, seed, case.label)
+    assert sys.modules["torpor.nn.native"].__dict__[library.MODULE] is module
 
 
 IMAGES = [
