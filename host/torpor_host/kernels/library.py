@@ -131,9 +131,7 @@ def installed() -> Iterator[None]:
     """Let `import torpor_native` find them within the block. Raises TorporError."""
     before = sys.modules.get(MODULE)
     sys.modules[MODULE] = module()
-    if user := sys.modules.get(
-        "torpor.nn.native"
-    ):  # perhaps with kernels of another processor
+    if user := sys.modules.get("torpor.nn.native"):  # perhaps with kernels of another processor
         user.__dict__[MODULE] = module()
     try:
         yield
