@@ -12,9 +12,9 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 _without_data: list[str] = []
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def few_objects_to_collect() -> None:
-    """A Model collects garbage as it is made, which takes long among all that pytest and scipy hold."""
+    """A Model collects garbage as it is made: slow among all that pytest, scipy and earlier modules hold."""
     gc.collect()
     gc.freeze()
 
